@@ -1,0 +1,60 @@
+# Everything a newcomer needs: `make demo`, `make dev`, `make test`. Each sets up .venv by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+FILE ?=
+REGION ?= US
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test lint check lock stop clean
+
+help:
+	@echo "make demo [FILE=leads.csv] [REGION=US]  the whole pipeline once, on generated leads or a file of yours"
+	@echo "make dev                                everything up until Ctrl-C; Dagster UI on http://127.0.0.1:3000"
+	@echo "make test                               every test"
+	@echo "make lint                               ruff, mypy, import-linter"
+	@echo "make lock                               resolve requirements.lock again"
+	@echo "make stop                               stop the embedded PostgreSQL"
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; $(PYTHON) is older. Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --disable-pip-version-check install -q uv || true
+	@if [ -x $(BIN)/uv ]; then \
+		$(BIN)/uv pip install -q -p $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock && \
+		$(BIN)/uv pip install -q -p $(BIN)/python --no-deps --no-build-isolation -e . ; \
+	else \
+		$(BIN)/python -m pip --disable-pip-version-check install -q --require-hashes -r requirements.lock && \
+		$(BIN)/python -m pip --disable-pip-version-check install -q --no-deps --no-build-isolation -e . ; \
+	fi
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/engage demo --region $(REGION) $(if $(FILE),--file "$(FILE)")
+
+dev: $(READY)
+	@$(BIN)/engage dev
+
+test: $(READY)
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+check: lint test
+
+# No index lines and no addresses: the lock installs from whatever index the machine is set up for.
+lock: $(READY)
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+		--no-header --extra dev -o requirements.lock pyproject.toml
+
+stop: $(READY)
+	@$(BIN)/engage db stop
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage

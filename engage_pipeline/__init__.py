@@ -1,0 +1,1 @@
+"""Automated lead engagement as a data pipeline."""

@@ -1,0 +1,1 @@
+"""SQL models to a graph; building and publishing the DuckDB warehouse."""

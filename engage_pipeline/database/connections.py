@@ -1,0 +1,50 @@
+"""How this process reaches PostgreSQL: the URL, psycopg connections, and Arrow connections for bulk."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from engage_pipeline.database import embedded
+from engage_pipeline.settings import Settings
+
+Connection = psycopg.Connection[TupleRow]
+
+DAGSTER_SCHEMA = "dagster"
+
+
+def database_url(settings: Settings) -> str:
+    """The `postgresql://` URL of the operational store; starts the embedded server when no URL is set."""
+    if settings.database_url:
+        return settings.database_url
+    return embedded.start(settings.home)
+
+
+def dagster_database_url(url: str) -> str:
+    """The URL for Dagster's own storage: the same database, a schema of its own.
+
+    The driver is named because SQLAlchemy 2.1 takes a bare `postgresql://` to mean psycopg 3, which dagster-postgres
+    cannot use.
+    """
+    parts = urlsplit(url)
+    query = [*parse_qsl(parts.query), ("options", f"-csearch_path={DAGSTER_SCHEMA}")]
+    return urlunsplit(parts._replace(scheme="postgresql+psycopg2", query=urlencode(query, quote_via=quote)))
+
+
+def sqlalchemy_url(url: str) -> str:
+    """The URL for SQLAlchemy and Alembic, over psycopg 3."""
+    return urlunsplit(urlsplit(url)._replace(scheme="postgresql+psycopg"))
+
+
+@contextmanager
+def connect(url: str, *, application_name: str = "engage") -> Iterator[Connection]:
+    """A psycopg connection, closed at the end; each `with connection.transaction()` is one commit, UTC throughout."""
+    connection = psycopg.connect(
+        url, autocommit=True, application_name=application_name, options="-c TimeZone=UTC", connect_timeout=10
+    )
+    try:
+        yield connection
+    finally:
+        connection.close()

@@ -1,0 +1,48 @@
+"""What can be wrong with the database in a way that a person can mend."""
+
+from pathlib import Path
+
+from engage_pipeline.errors import EngageError
+
+
+class WrongServerVersion(EngageError):
+    """The data directory was made by another major version of PostgreSQL."""
+
+    code = "wrong-server-version"
+
+    def __init__(self, data_directory: Path, *, found: str, wanted: int) -> None:
+        super().__init__(
+            what=f"the embedded PostgreSQL cannot open {data_directory}",
+            why=f"it was made by PostgreSQL {found}, and this installation carries {wanted}",
+            fix="move the directory away to start empty, or restore a dump of it (docs/operations.md, Backup)",
+        )
+
+
+class ServerDidNotStart(EngageError):
+    """The embedded server did not come up."""
+
+    code = "server-did-not-start"
+
+    def __init__(self, data_directory: Path, *, reason: str) -> None:
+        super().__init__(
+            what=f"the embedded PostgreSQL in {data_directory} did not start",
+            why=reason,
+            fix=f"read {data_directory / 'log'}, or set ENGAGE_DATABASE_URL to a server of your own",
+        )
+
+
+class NoTenant(EngageError):
+    """A tenant was named that does not exist."""
+
+    code = "no-tenant"
+
+    def __init__(self, name: str, *, known: list[str]) -> None:
+        super().__init__(
+            what=f"there is no tenant {name!r}",
+            why="a tenant exists from the first `engage flows apply` that names it",
+            fix=f"use one of: {', '.join(known)}" if known else "run `engage flows apply flows/` first",
+        )
+
+
+class LeaseLost(Exception):
+    """Another attempt owns the work now; this one must write nothing more. Nothing to mend: the newer one goes on."""

@@ -1,0 +1,353 @@
+"""The operational tables as SQLAlchemy Core describes them; Alembic migrations compare against this.
+
+Names the client gave keep their spelling. Nothing cascades into executions or action logs: history survives an edited
+or deleted flow. Instants are `timestamptz`, money and durations carry their unit in the name.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Computed,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Time,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "idx_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+CONDITION_TYPES = ("lead_source", "entry_type", "custom_field")
+CONDITION_OPERATORS = ("equals", "not_equals", "contains", "any")
+ACTION_TYPES = ("ai_call", "whatsapp_message", "email", "wait")
+EXECUTE_CONDITIONS = ("always", "if_previous_success", "if_previous_failed")
+EXECUTION_STATUSES = ("pending", "running", "completed", "failed", "cancelled", "skipped")
+ACTION_LOG_STATUSES = ("pending", "sending", "success", "failed", "skipped", "unknown")
+ASSIGNMENT_REASONS = ("matched", "no_match", "dnc", "suppressed", "unreachable")
+UPLOAD_STATUSES = ("waiting", "running", "loaded", "refused", "repeated", "failed")
+BATCH_KINDS = ("new_contacts", "due_actions")
+BATCH_STATUSES = ("waiting", "running", "done", "failed")
+CHANNELS = ("ai_call", "whatsapp_message", "email")
+
+
+def _one_of(column: str, allowed: tuple[str, ...]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in allowed)
+    return CheckConstraint(f"{column} in ({listed})", name=column)
+
+
+def _id() -> Column[Any]:
+    return Column("id", Uuid, primary_key=True, server_default=text("uuidv7()"))
+
+
+def _instant(name: str, *, required: bool = False, now: bool = False) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=not required, server_default=func.now() if now else None)
+
+
+def _lease() -> list[Column[Any]]:
+    """The columns that `database.leases` keeps: which attempt may run, who runs it, and until when it is believed."""
+    return [
+        Column("attempt", Integer, nullable=False, server_default="1"),
+        Column("lapse_count", Integer, nullable=False, server_default="0"),
+        _instant("attempt_requested_at", required=True, now=True),
+        Column("lease_token", BigInteger),
+        _instant("lease_expires_at"),
+    ]
+
+
+users = Table(
+    "users",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("default_phone_region", Text, nullable=False, server_default="US"),
+    Column("time_zone", Text, nullable=False, server_default="UTC"),
+    _instant("created_at", required=True, now=True),
+    comment="Tenants. Every other table's user_id points here.",
+)
+
+auto_engagement_flows = Table(
+    "auto_engagement_flows",
+    metadata,
+    _id(),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text),
+    Column("is_enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("priority", Integer, comment="lower = higher priority; null only when deleted"),
+    Column("use_custom_business_hours", Boolean, nullable=False, server_default=text("false")),
+    Column("business_hours_start", Time),
+    Column("business_hours_end", Time),
+    Column("business_hours_timezone", Text),
+    Column("business_hours_overnight", Boolean, nullable=False, server_default=text("false")),
+    Column("version", Integer, nullable=False, server_default="1"),
+    _instant("created_at", required=True, now=True),
+    _instant("updated_at", required=True, now=True),
+    _instant("deleted_at"),
+    # Deferrable, so that a bulk reorder may pass through states in which two flows share a number.
+    UniqueConstraint("user_id", "priority", deferrable=True, initially="IMMEDIATE"),
+    CheckConstraint("(deleted_at is null) = (priority is not null)", name="priority_null_when_deleted"),
+    CheckConstraint("priority >= 0", name="priority_not_negative"),
+    CheckConstraint(
+        "not use_custom_business_hours or (business_hours_start is not null and business_hours_end is not null"
+        " and business_hours_timezone is not null)",
+        name="business_hours_complete",
+    ),
+    Index("idx_flows_user_enabled", "user_id", "is_enabled"),
+    Index("idx_flows_priority", "user_id", "priority", postgresql_where=text("is_enabled")),
+    Index("uq_flows_user_name", "user_id", "name", unique=True, postgresql_where=text("deleted_at is null")),
+)
+
+flow_versions = Table(
+    "flow_versions",
+    metadata,
+    Column("flow_id", Uuid, ForeignKey("auto_engagement_flows.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("definition", JSONB, nullable=False),
+    _instant("created_at", required=True, now=True),
+    comment="What each version of a flow said. Rows never change: a trigger refuses it.",
+)
+
+flow_trigger_conditions = Table(
+    "flow_trigger_conditions",
+    metadata,
+    _id(),
+    Column("flow_id", Uuid, ForeignKey("auto_engagement_flows.id", ondelete="CASCADE"), nullable=False),
+    Column("condition_type", Text, nullable=False),
+    Column("condition_operator", Text, nullable=False),
+    Column("condition_value", Text),
+    Column("custom_field_name", Text),
+    _one_of("condition_type", CONDITION_TYPES),
+    _one_of("condition_operator", CONDITION_OPERATORS),
+    Index("idx_trigger_conditions_flow", "flow_id"),
+    comment="Conditions of the flow's current version; all must hold.",
+)
+
+flow_actions = Table(
+    "flow_actions",
+    metadata,
+    _id(),
+    Column("flow_id", Uuid, ForeignKey("auto_engagement_flows.id", ondelete="CASCADE"), nullable=False),
+    Column("action_order", Integer, nullable=False),
+    Column("action_type", Text, nullable=False),
+    Column("action_config", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("execute_condition", Text, nullable=False, server_default="always"),
+    UniqueConstraint("flow_id", "action_order"),
+    CheckConstraint("action_order > 0", name="action_order_positive"),
+    _one_of("action_type", ACTION_TYPES),
+    _one_of("execute_condition", EXECUTE_CONDITIONS),
+    Index("idx_flow_actions_flow_order", "flow_id", "action_order"),
+    comment="Actions of the flow's current version.",
+)
+
+lead_uploads = Table(
+    "lead_uploads",
+    metadata,
+    _id(),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("file_name", Text, nullable=False),
+    Column("inbox_path", Text, nullable=False, comment="relative to the inbox"),
+    Column("file_sha256", Text),
+    Column("file_bytes", BigInteger),
+    Column("status", Text, nullable=False, server_default="waiting"),
+    Column("rows_read", Integer, nullable=False, server_default="0"),
+    Column("rows_inserted", Integer, nullable=False, server_default="0"),
+    Column("rows_updated", Integer, nullable=False, server_default="0"),
+    Column("rows_duplicate", Integer, nullable=False, server_default="0"),
+    Column("rows_rejected", Integer, nullable=False, server_default="0"),
+    Column("format", JSONB, comment="what was sniffed: encoding, delimiter, line end"),
+    Column("column_mapping", JSONB, comment="file column -> contact field or custom field"),
+    Column("repeat_of", Uuid, ForeignKey("lead_uploads.id"), comment="the upload that loaded the same bytes"),
+    Column("refusal_code", Text),
+    Column("refusal_reason", Text),
+    _instant("created_at", required=True, now=True),
+    _instant("finished_at"),
+    *_lease(),
+    _one_of("status", UPLOAD_STATUSES),
+    CheckConstraint("rows_read = rows_inserted + rows_updated + rows_duplicate + rows_rejected", name="books_balance"),
+    Index("idx_lead_uploads_open", "status", postgresql_where=text("status in ('waiting', 'running')")),
+    Index(
+        "uq_lead_uploads_open_path",
+        "inbox_path",
+        unique=True,
+        postgresql_where=text("status in ('waiting', 'running')"),
+    ),
+    Index("idx_lead_uploads_user_sha256", "user_id", "file_sha256"),
+)
+
+rejected_rows = Table(
+    "rejected_rows",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("upload_id", Uuid, ForeignKey("lead_uploads.id"), nullable=False),
+    Column("line_number", Integer, nullable=False, comment="physical line in the file on which the record begins"),
+    Column("raw_row", JSONB, nullable=False),
+    Column("reason_code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("idx_rejected_rows_upload", "upload_id", "line_number"),
+    comment="Quarantine: rows of a lead file that became no contact, and why.",
+)
+
+micro_batches = Table(
+    "micro_batches",
+    metadata,
+    _id(),
+    Column("kind", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="waiting"),
+    Column("item_count", Integer, nullable=False),
+    _instant("formed_at", required=True, now=True),
+    _instant("finished_at"),
+    *_lease(),
+    _one_of("kind", BATCH_KINDS),
+    _one_of("status", BATCH_STATUSES),
+    Index("idx_micro_batches_open", "kind", "status", postgresql_where=text("status in ('waiting', 'running')")),
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    _id(),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("source_system", Text, comment="the system that external_id belongs to"),
+    Column("external_id", Text),
+    Column("phone_e164", Text),
+    Column("email", Text, comment="normalised, lower case"),
+    Column("first_name", Text),
+    Column("last_name", Text),
+    Column("company", Text),
+    Column("lead_source", Text),
+    Column("entry_type", Text, nullable=False),
+    Column("tags", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
+    Column("custom_fields", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    # One definition of "do not contact" for matching and sending alike; see the function in the first migration.
+    Column("is_dnc", Boolean, Computed("engage_has_dnc_tag(tags)", persisted=True)),
+    Column("upload_id", Uuid, ForeignKey("lead_uploads.id"), comment="the upload that created the contact"),
+    Column("micro_batch_id", Uuid, ForeignKey("micro_batches.id"), comment="null until a sensor tick picks it up"),
+    _instant("created_at", required=True, now=True),
+    _instant("updated_at", required=True, now=True),
+    Index(
+        "uq_contacts_external",
+        "user_id",
+        "source_system",
+        "external_id",
+        unique=True,
+        postgresql_where=text("external_id is not null"),
+    ),
+    Index("idx_contacts_phone", "user_id", "phone_e164", postgresql_where=text("phone_e164 is not null")),
+    Index("idx_contacts_email", "user_id", "email", postgresql_where=text("email is not null")),
+    Index("idx_contacts_unbatched", "created_at", "id", postgresql_where=text("micro_batch_id is null")),
+    Index("idx_contacts_micro_batch", "micro_batch_id"),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("users.id"), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("address", Text, primary_key=True, comment="phone_e164 or normalised e-mail"),
+    Column("source", Text, nullable=False, comment="where the wish was stated, e.g. the upload's column"),
+    _instant("created_at", required=True, now=True),
+    _one_of("channel", CHANNELS),
+    comment="Addresses that said no to a channel. A later upload never lifts one.",
+)
+
+flow_assignments = Table(
+    "flow_assignments",
+    metadata,
+    Column("contact_id", Uuid, ForeignKey("contacts.id"), primary_key=True),
+    Column("micro_batch_id", Uuid, ForeignKey("micro_batches.id"), primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("flow_id", Uuid),
+    Column("flow_version", Integer),
+    Column("reason", Text, nullable=False),
+    _instant("assigned_at", required=True, now=True),
+    ForeignKeyConstraint(["flow_id", "flow_version"], ["flow_versions.flow_id", "flow_versions.version"]),
+    _one_of("reason", ASSIGNMENT_REASONS),
+    CheckConstraint("reason <> 'matched' or flow_id is not null", name="matched_has_flow"),
+    Index("idx_flow_assignments_batch", "micro_batch_id"),
+    comment="Which flow a contact got, or why none. One row a contact and batch, whatever is retried.",
+)
+
+flow_executions = Table(
+    "flow_executions",
+    metadata,
+    _id(),
+    Column("flow_id", Uuid, ForeignKey("auto_engagement_flows.id"), nullable=False),
+    Column("flow_version", Integer, nullable=False),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("contact_id", Uuid, ForeignKey("contacts.id"), nullable=False),
+    Column("micro_batch_id", Uuid, ForeignKey("micro_batches.id"), nullable=False),
+    Column("status", Text, nullable=False, server_default="pending"),
+    _instant("triggered_at", required=True, now=True),
+    _instant("completed_at"),
+    _instant("updated_at", required=True, now=True),
+    Column("is_test_run", Boolean, nullable=False, server_default=text("false")),
+    Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    ForeignKeyConstraint(["flow_id", "flow_version"], ["flow_versions.flow_id", "flow_versions.version"]),
+    UniqueConstraint("contact_id", "micro_batch_id"),
+    _one_of("status", EXECUTION_STATUSES),
+    Index("idx_executions_flow", "flow_id"),
+    Index("idx_executions_contact", "contact_id"),
+    Index("idx_executions_user_status", "user_id", "status"),
+    Index("idx_executions_triggered_at", text("triggered_at desc")),
+)
+
+flow_action_logs = Table(
+    "flow_action_logs",
+    metadata,
+    _id(),
+    Column("execution_id", Uuid, ForeignKey("flow_executions.id"), nullable=False),
+    Column("action_id", Uuid, ForeignKey("flow_actions.id", ondelete="SET NULL")),
+    Column("action_order", Integer, nullable=False),
+    Column("action_type", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("due_at", DateTime(timezone=True), comment="when the ledger looks at the log next; null once it is final"),
+    Column("micro_batch_id", Uuid, ForeignKey("micro_batches.id"), comment="the open batch that holds the log"),
+    Column("attempt_count", Integer, nullable=False, server_default="0", comment="sends begun"),
+    Column("request", JSONB, comment="what was handed to the provider, frozen with the intent"),
+    Column("provider_message_id", Text),
+    _instant("executed_at"),
+    _instant("completed_at"),
+    _instant("created_at", required=True, now=True),
+    _instant("updated_at", required=True, now=True),
+    Column("result_data", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("error_message", Text),
+    Column("skip_reason", Text),
+    UniqueConstraint("execution_id", "action_order"),
+    CheckConstraint("action_order > 0", name="action_order_positive"),
+    _one_of("action_type", ACTION_TYPES),
+    _one_of("status", ACTION_LOG_STATUSES),
+    CheckConstraint("(status in ('pending', 'sending', 'unknown')) = (due_at is not null)", name="due_until_final"),
+    CheckConstraint("(status = 'skipped') = (skip_reason is not null)", name="skipped_has_reason"),
+    Index("idx_action_logs_execution", "execution_id", "action_order"),
+    Index(
+        "idx_action_logs_due",
+        "due_at",
+        postgresql_where=text("due_at is not null and micro_batch_id is null"),
+    ),
+    Index(
+        "idx_action_logs_batch", "micro_batch_id", "action_type", postgresql_where=text("micro_batch_id is not null")
+    ),
+)

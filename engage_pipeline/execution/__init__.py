@@ -1,0 +1,1 @@
+"""The ledger: start, claim, branch, wait, business hours, record, reconcile."""

@@ -1,0 +1,1 @@
+"""A file or a payload becomes contacts: sniff, map, normalise, quarantine, load."""

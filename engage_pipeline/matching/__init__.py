@@ -1,0 +1,1 @@
+"""Conditions compiled to vectorised predicates; assignment of contacts to flows."""

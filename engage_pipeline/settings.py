@@ -1,0 +1,105 @@
+"""Environment and defaults. Every setting is `ENGAGE_<NAME>`; docs/operations.md lists them all."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """What an installation can change without changing code. Times are in seconds unless a name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="ENGAGE_", extra="ignore", frozen=True)
+
+    home: Path = PROJECT_ROOT / ".engage"
+    """Where the embedded server, the inbox, the warehouse, the sandbox's record and the logs live."""
+
+    database_url: str | None = None
+    """A PostgreSQL of your own, `postgresql://...`; empty means the embedded server under `home`."""
+
+    sandbox_url: str = "http://127.0.0.1:8900"
+    """Base address of the sandbox providers."""
+
+    dagster_port: Annotated[int, Field(ge=1, le=65535)] = 3000
+    """Port of the Dagster UI in `engage dev`, on 127.0.0.1."""
+
+    batch_size: Annotated[int, Field(ge=1)] = 1000
+    """Contacts or due actions in one micro-batch."""
+
+    max_open_batches: Annotated[int, Field(ge=1)] = 8
+    """Micro-batches of one kind that may be waiting or running; the rest of the work stays where it is."""
+
+    max_concurrent_runs: Annotated[int, Field(ge=1)] = 2
+    """Dagster runs at once. A run worker is one process and mostly waits for providers."""
+
+    lease_seconds: Annotated[float, Field(gt=0)] = 30
+    """How long a run may be silent before its work is given to another attempt."""
+
+    start_timeout_seconds: Annotated[float, Field(gt=0)] = 300
+    """How long a requested run may take to begin before another is requested."""
+
+    max_attempts: Annotated[int, Field(ge=1)] = 5
+    """Runs that may die on one micro-batch or upload before it is marked failed."""
+
+    chunk_size: Annotated[int, Field(ge=1)] = 200
+    """Actions claimed and sent in one transaction's breath; what a crash can leave unresolved at the most."""
+
+    send_seconds: Annotated[float, Field(gt=0)] = 10
+    """After its claim an action's call must begin within this time, or it is not sent by that run."""
+
+    request_timeout_seconds: Annotated[float, Field(gt=0)] = 15
+    """The longest a provider may take to answer one call."""
+
+    max_send_attempts: Annotated[int, Field(ge=1)] = 5
+    """Sends of one action that a provider may put off before the action fails."""
+
+    upload_settle_seconds: Annotated[float, Field(ge=0)] = 2
+    """A file in the inbox must have been left alone this long: whoever copies it there may still be writing."""
+
+    warehouse_interval_seconds: Annotated[int, Field(ge=1)] = 60
+    """The warehouse is rebuilt at most this often."""
+
+    @property
+    def inbox(self) -> Path:
+        """Lead files to load: `inbox/<tenant name>/<file>`."""
+        return self.home / "inbox"
+
+    @property
+    def processed(self) -> Path:
+        """Where a loaded file goes."""
+        return self.home / "processed"
+
+    @property
+    def refused(self) -> Path:
+        """Where a refused file goes."""
+        return self.home / "refused"
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file that analysts open."""
+        return self.home / "warehouse" / "engage.duckdb"
+
+    @property
+    def sandbox_record(self) -> Path:
+        """What the sandbox providers received, one JSON object a line."""
+        return self.home / "sandbox" / "requests.jsonl"
+
+    @property
+    def logs(self) -> Path:
+        """Output of the processes that `engage dev` and `engage demo` start."""
+        return self.home / "logs"
+
+    @property
+    def dagster_home(self) -> Path:
+        """`DAGSTER_HOME` of the local installation."""
+        return self.home / "dagster"
+
+
+@lru_cache(maxsize=1)
+def load_settings() -> Settings:
+    """The settings of this process, read from the environment once."""
+    return Settings()

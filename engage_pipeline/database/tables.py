@@ -50,7 +50,9 @@ ASSIGNMENT_REASONS = ("matched", "no_match", "dnc", "suppressed", "unreachable")
 UPLOAD_STATUSES = ("waiting", "running", "loaded", "refused", "repeated", "failed")
 BATCH_KINDS = ("new_contacts", "due_actions")
 BATCH_STATUSES = ("waiting", "running", "done", "failed")
-CHANNELS = ("ai_call", "whatsapp_message", "email")
+ADDRESS_COLUMNS = {"ai_call": "phone_e164", "whatsapp_message": "phone_e164", "email": "email"}
+"""Channel -> the column of `contacts` that it needs."""
+CHANNELS = tuple(ADDRESS_COLUMNS)
 
 
 def _one_of(column: str, allowed: tuple[str, ...]) -> CheckConstraint:

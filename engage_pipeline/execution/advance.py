@@ -1,0 +1,101 @@
+"""Moves executions on: writes the logs that follow from those so far, and ends what is at its end.
+
+Derives everything from the ledger, so it may run twice on the same executions and change nothing the second time.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from engage_pipeline.database.connections import Connection
+from engage_pipeline.database.statements import load_statement
+from engage_pipeline.execution.steps import LogSoFar, NewLog, final_status, next_logs
+from engage_pipeline.flows.store import load_definitions
+
+_HERE = Path(__file__).parent
+
+
+def advance(
+    connection: Connection, execution_ids: Collection[UUID], *, now: datetime, micro_batch_id: UUID | None = None
+) -> None:
+    """Write what follows for each open execution among `execution_ids`, inside the caller's transaction.
+
+    Args:
+        micro_batch_id: the open batch that new pending logs join; None leaves them for the due-actions sensor.
+    """
+    if not execution_ids:
+        return
+    executions = connection.execute(
+        "select id, flow_id, flow_version, status from flow_executions"
+        " where id = any(%s) and status in ('pending', 'running') order by id for update",
+        [list(execution_ids)],
+    ).fetchall()
+    logs = _logs_of(connection, [row[0] for row in executions])
+    flows = load_definitions(connection, {(flow_id, version) for _, flow_id, version, _ in executions})
+
+    to_insert: list[tuple[UUID, NewLog]] = []
+    running: list[UUID] = []
+    ended: list[tuple[UUID, str]] = []
+    for execution_id, flow_id, version, status in executions:
+        flow, so_far = flows[flow_id, version], logs[execution_id]
+        following = next_logs(flow, so_far, now=now)
+        to_insert.extend((execution_id, log) for log in following)
+        if following and following[-1].status == "pending":
+            # A wait has begun the moment it is written; a call begins when it is marked sending.
+            if status == "pending" and following[-1].action_type == "wait":
+                running.append(execution_id)
+            continue
+        skipped = [LogSoFar(log.action_order, log.action_type, log.status) for log in following]
+        end = final_status(flow, [*so_far, *skipped])
+        if end is not None:
+            ended.append((execution_id, end))
+
+    _insert_logs(connection, to_insert, now=now, micro_batch_id=micro_batch_id)
+    mark_running(connection, running)
+    connection.execute(
+        "update flow_executions as executions set status = ended.status, completed_at = %s, updated_at = now()"
+        " from unnest(%s::uuid[], %s::text[]) as ended (execution_id, status) where executions.id = ended.execution_id",
+        [now, [execution_id for execution_id, _ in ended], [status for _, status in ended]],
+    )
+
+
+def mark_running(connection: Connection, execution_ids: Collection[UUID]) -> None:
+    """pending -> running, for executions whose first action has begun."""
+    connection.execute(
+        "update flow_executions set status = 'running', updated_at = now() where id = any(%s) and status = 'pending'",
+        [list(execution_ids)],
+    )
+
+
+def _logs_of(connection: Connection, execution_ids: list[UUID]) -> dict[UUID, list[LogSoFar]]:
+    rows = connection.execute(
+        "select execution_id, action_order, action_type, status from flow_action_logs"
+        " where execution_id = any(%s) order by execution_id, action_order",
+        [execution_ids],
+    ).fetchall()
+    logs: dict[UUID, list[LogSoFar]] = defaultdict(list)
+    for execution_id, action_order, action_type, status in rows:
+        logs[execution_id].append(LogSoFar(action_order, action_type, status))
+    return logs
+
+
+def _insert_logs(
+    connection: Connection, logs: list[tuple[UUID, NewLog]], *, now: datetime, micro_batch_id: UUID | None
+) -> None:
+    if not logs:
+        return
+    connection.execute(
+        load_statement(_HERE, "insert_logs"),
+        {
+            "execution_ids": [execution_id for execution_id, _ in logs],
+            "action_orders": [log.action_order for _, log in logs],
+            "action_types": [log.action_type for _, log in logs],
+            "statuses": [log.status for _, log in logs],
+            "due_ats": [log.due_at for _, log in logs],
+            "skip_reasons": [log.skip_reason for _, log in logs],
+            "now": now,
+            "micro_batch_id": micro_batch_id,
+        },
+    )

@@ -1,0 +1,35 @@
+"""Ends executions early: what is pending is skipped, what was done stays on record."""
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+from engage_pipeline.database.connections import Connection
+
+
+def cancel_executions(connection: Connection, execution_ids: Collection[UUID], *, reason: str, now: datetime) -> None:
+    """pending or running -> cancelled; their pending logs -> skipped with `reason`. Inside the caller's transaction.
+
+    A request that is on its way cannot be taken back: its log keeps its course.
+    """
+    cancelled = connection.execute(
+        "update flow_executions set status = 'cancelled', completed_at = %s, updated_at = now()"
+        " where id = any(%s) and status in ('pending', 'running') returning id",
+        [now, list(execution_ids)],
+    ).fetchall()
+    connection.execute(
+        "update flow_action_logs set status = 'skipped', skip_reason = %s, due_at = null, completed_at = %s,"
+        " micro_batch_id = null, updated_at = now() where execution_id = any(%s) and status = 'pending'",
+        [reason, now, [row[0] for row in cancelled]],
+    )
+
+
+def cancel_executions_of_flow(connection: Connection, flow_id: UUID, *, now: datetime) -> int:
+    """Cancel every open execution of a deleted flow. Returns how many."""
+    with connection.transaction():
+        rows = connection.execute(
+            "select id from flow_executions where flow_id = %s and status in ('pending', 'running') for update",
+            [flow_id],
+        ).fetchall()
+        cancel_executions(connection, [row[0] for row in rows], reason="flow_deleted", now=now)
+    return len(rows)

@@ -1,0 +1,301 @@
+"""The ledger's transitions around a send: claim with the intent stored, record the answers, follow up what was lost.
+
+Each function is one transaction that proves the batch's lease. Between `claim` and `record` the requests go out, and
+whatever dies there leaves logs in `sending`, which are looked up after their deadline and never sent again blindly.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg.rows import namedtuple_row
+from psycopg.types.json import Jsonb
+
+from engage_pipeline.channels.answers import Accepted, Answer, Refused, TryLater, Unknown
+from engage_pipeline.channels.protocol import Channel, Recipient, Request
+from engage_pipeline.database.connections import Connection
+from engage_pipeline.database.leases import Lease
+from engage_pipeline.database.statements import load_statement
+from engage_pipeline.execution.advance import advance, mark_running
+from engage_pipeline.execution.cancel import cancel_executions
+from engage_pipeline.execution.hours import business_hours, next_open_instant
+from engage_pipeline.flows.model import Flow
+from engage_pipeline.flows.store import load_definitions
+from engage_pipeline.settings import Settings
+
+_HERE = Path(__file__).parent
+
+UNKNOWN_CLOSES_AFTER = timedelta(days=7)
+"""How long an unknown result may be resolved before the log closes as failed."""
+
+FIRST_RETRY_SECONDS = 5.0
+"""Delay before the second send when the provider names none; it doubles with each further one."""
+
+
+class Intent(NamedTuple):
+    """One request that is stored as `sending` and may now go out."""
+
+    action_log_id: UUID
+    execution_id: UUID
+    request: Request
+    executed_at: datetime
+    attempt_count: int
+
+
+@dataclass
+class Claim:
+    """What one claim did: the intents to send, and how the rest of the chunk ended or moved. `row_count` 0: nothing was
+    due."""
+
+    intents: list[Intent] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    deferred_count: int = 0
+    row_count: int = 0
+
+
+def claim_due(connection: Connection, lease: Lease, channel: Channel, settings: Settings, *, now: datetime) -> Claim:
+    """pending -> sending for one chunk of the batch, oldest first, with the intent stored before anything is sent.
+
+    On the way: outside business hours -> due at the next opening; suppressed or without an address -> skipped; do not
+    contact -> the execution is cancelled.
+
+    Raises:
+        LeaseLost: another attempt owns the batch.
+    """
+    with connection.transaction():
+        lease.hold(connection)
+        with connection.cursor(row_factory=namedtuple_row) as cursor:
+            rows = cursor.execute(
+                load_statement(_HERE, "select_due_logs"),
+                {
+                    "micro_batch_id": lease.work_id,
+                    "action_type": channel.action_type,
+                    "now": now,
+                    "chunk_size": settings.chunk_size,
+                },
+            ).fetchall()
+        claim = Claim(row_count=len(rows))
+        flows = load_definitions(connection, {(row.flow_id, row.flow_version) for row in rows})
+        sendable: dict[UUID, tuple[UUID, Request]] = {}
+        skips: dict[UUID, tuple[UUID, str]] = {}
+        deferrals: dict[UUID, datetime] = {}
+        for row in rows:
+            flow = flows[row.flow_id, row.flow_version]
+            recipient = _recipient(row)
+            opening = next_open_instant(business_hours(flow), now)
+            if row.is_dnc:
+                cancel_executions(connection, [row.execution_id], reason="dnc", now=now)
+                claim.skipped["dnc"] += 1
+            elif row.is_suppressed:
+                skips[row.action_log_id] = (row.execution_id, "suppressed")
+            elif channel.address(recipient) is None:
+                skips[row.action_log_id] = (row.execution_id, "no_address")
+            elif opening > now:
+                deferrals[row.action_log_id] = opening
+            else:
+                request = channel.prepare(recipient, _config(flow, row.action_order), reference=str(row.action_log_id))
+                sendable[row.action_log_id] = (row.execution_id, request)
+
+        claim.skipped.update(reason for _, reason in skips.values())
+        claim.deferred_count = len(deferrals)
+        _skip(connection, {log_id: reason for log_id, (_, reason) in skips.items()}, now=now)
+        _defer(connection, deferrals)
+        claim.intents = _mark_sending(connection, sendable, settings, now=now)
+        mark_running(connection, [intent.execution_id for intent in claim.intents])
+        advance(connection, [execution_id for execution_id, _ in skips.values()], now=now)
+    return claim
+
+
+def record_answers(
+    connection: Connection,
+    lease: Lease,
+    answers: Sequence[tuple[Intent, Answer]],
+    settings: Settings,
+    *,
+    now: datetime,
+) -> Counter[str]:
+    """Store what came of a chunk of requests and write what follows, in one transaction. Returns statuses counted.
+
+    Raises:
+        LeaseLost: another attempt owns the batch; the answers are lost and the logs will be looked up.
+    """
+    verdicts = [(intent, _verdict(intent, answer, settings, now=now)) for intent, answer in answers]
+    return _record(connection, lease, verdicts, now=now)
+
+
+def record_look_ups(
+    connection: Connection, lease: Lease, answers: Sequence[tuple[Intent, Answer]], *, now: datetime
+) -> Counter[str]:
+    """Store what was learned about requests whose answer had been lost. Returns statuses counted.
+
+    None of them becomes sendable again: one that could not be asked about yet stays `sending` and is asked about later.
+
+    Raises:
+        LeaseLost: another attempt owns the batch.
+    """
+    verdicts = [
+        (
+            intent,
+            _Verdict("sending", due_at=now + _retry_delay(intent, answer), error_message=answer.reason)
+            if isinstance(answer, TryLater)
+            else _final_verdict(answer, now=now),
+        )
+        for intent, answer in answers
+    ]
+    return _record(connection, lease, verdicts, now=now)
+
+
+def _record(
+    connection: Connection, lease: Lease, verdicts: Sequence[tuple[Intent, "_Verdict"]], *, now: datetime
+) -> Counter[str]:
+    with connection.transaction():
+        lease.hold(connection)
+        connection.execute(
+            load_statement(_HERE, "record_answers"),
+            {
+                "action_log_ids": [intent.action_log_id for intent, _ in verdicts],
+                "statuses": [verdict.status for _, verdict in verdicts],
+                "provider_message_ids": [verdict.provider_message_id for _, verdict in verdicts],
+                "error_messages": [verdict.error_message for _, verdict in verdicts],
+                "results": [Jsonb(verdict.result_data) for _, verdict in verdicts],
+                "due_ats": [verdict.due_at for _, verdict in verdicts],
+                "now": now,
+            },
+        )
+        advance(connection, [intent.execution_id for intent, _ in verdicts], now=now)
+    return Counter(verdict.status for _, verdict in verdicts)
+
+
+def select_lost(
+    connection: Connection, lease: Lease, channel: Channel, settings: Settings, *, now: datetime
+) -> list[Intent]:
+    """Intents of the batch whose answer never came and whose deadline and request timeout have passed."""
+    with connection.transaction():
+        lease.hold(connection)
+        rows = connection.execute(
+            load_statement(_HERE, "select_lost_logs"),
+            {
+                "micro_batch_id": lease.work_id,
+                "action_type": channel.action_type,
+                "now": now,
+                "chunk_size": settings.chunk_size,
+            },
+        ).fetchall()
+    return [Intent(*row) for row in rows]
+
+
+def complete_waits(connection: Connection, lease: Lease, *, now: datetime) -> int:
+    """pending -> success for the waits of the batch that are over; what follows joins the batch. Returns how many."""
+    with connection.transaction():
+        lease.hold(connection)
+        rows = connection.execute(
+            load_statement(_HERE, "complete_waits"), {"micro_batch_id": lease.work_id, "now": now}
+        ).fetchall()
+        advance(connection, [row[0] for row in rows], now=now, micro_batch_id=lease.work_id)
+    return len(rows)
+
+
+def close_unknown(connection: Connection, lease: Lease, *, now: datetime) -> int:
+    """unknown -> failed for the logs of the batch that nobody could resolve in time. Returns how many."""
+    with connection.transaction():
+        lease.hold(connection)
+        rows = connection.execute(
+            load_statement(_HERE, "close_unknown"), {"micro_batch_id": lease.work_id, "now": now}
+        ).fetchall()
+        advance(connection, [row[0] for row in rows], now=now)
+    return len(rows)
+
+
+class _Verdict(NamedTuple):
+    status: str
+    due_at: datetime | None = None
+    provider_message_id: str | None = None
+    error_message: str | None = None
+    result_data: Mapping[str, Any] = {}
+
+
+def _verdict(intent: Intent, answer: Answer, settings: Settings, *, now: datetime) -> _Verdict:
+    if not isinstance(answer, TryLater):
+        return _final_verdict(answer, now=now)
+    if intent.attempt_count >= settings.max_send_attempts:
+        return _Verdict("failed", error_message=answer.reason, result_data={"outcome": "refused", "code": "gave_up"})
+    return _Verdict("pending", due_at=now + _retry_delay(intent, answer), error_message=answer.reason)
+
+
+def _retry_delay(intent: Intent, answer: TryLater) -> timedelta:
+    if answer.retry_after_seconds is not None:
+        return timedelta(seconds=answer.retry_after_seconds)
+    return timedelta(seconds=FIRST_RETRY_SECONDS * 2 ** (intent.attempt_count - 1))
+
+
+def _final_verdict(answer: Accepted | Refused | Unknown, *, now: datetime) -> _Verdict:
+    match answer:
+        case Accepted(provider_message_id):
+            return _Verdict("success", provider_message_id=provider_message_id, result_data={"outcome": "accepted"})
+        case Refused(code, reason):
+            return _Verdict("failed", error_message=reason, result_data={"outcome": "refused", "code": code})
+        case Unknown(reason):
+            return _Verdict("unknown", due_at=now + UNKNOWN_CLOSES_AFTER, error_message=reason)
+
+
+def _recipient(row: Any) -> Recipient:
+    return Recipient(
+        phone_e164=row.phone_e164,
+        email=row.email,
+        first_name=row.first_name,
+        last_name=row.last_name,
+        company=row.company,
+        custom_fields=row.custom_fields,
+    )
+
+
+def _config(flow: Flow, action_order: int) -> Mapping[str, Any]:
+    return next(action.action_config for action in flow.actions if action.action_order == action_order)
+
+
+def _mark_sending(
+    connection: Connection, sendable: Mapping[UUID, tuple[UUID, Request]], settings: Settings, *, now: datetime
+) -> list[Intent]:
+    """Store the intents; those that a stop reached meanwhile are left out and stay pending."""
+    if not sendable:
+        return []
+    marked = connection.execute(
+        load_statement(_HERE, "mark_sending"),
+        {
+            "action_log_ids": list(sendable),
+            "requests": [Jsonb(request) for _, request in sendable.values()],
+            "now": now,
+            "reconcile_at": now
+            + timedelta(seconds=settings.send_seconds + settings.request_timeout_seconds + _CLOCK_SLACK_SECONDS),
+        },
+    ).fetchall()
+    return [
+        Intent(log_id, *sendable[log_id], executed_at=now, attempt_count=attempt_count)
+        for log_id, attempt_count in marked
+    ]
+
+
+_CLOCK_SLACK_SECONDS = 5.0
+"""Nobody asks after a request before its deadline plus its timeout plus this, for clocks that differ a little."""
+
+
+def _skip(connection: Connection, reasons: Mapping[UUID, str], *, now: datetime) -> None:
+    connection.execute(
+        "update flow_action_logs as logs set status = 'skipped', skip_reason = skips.reason, due_at = null,"
+        " completed_at = %s, micro_batch_id = null, updated_at = now()"
+        " from unnest(%s::uuid[], %s::text[]) as skips (action_log_id, reason) where logs.id = skips.action_log_id",
+        [now, list(reasons), list(reasons.values())],
+    )
+
+
+def _defer(connection: Connection, openings: Mapping[UUID, datetime]) -> None:
+    connection.execute(
+        "update flow_action_logs as logs set due_at = deferrals.due_at, micro_batch_id = null, updated_at = now()"
+        " from unnest(%s::uuid[], %s::timestamptz[]) as deferrals (action_log_id, due_at)"
+        " where logs.id = deferrals.action_log_id",
+        [list(openings), list(openings.values())],
+    )

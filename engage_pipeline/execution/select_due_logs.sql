@@ -1,0 +1,36 @@
+-- select_due_logs: the pending logs of one batch and action type that are due, oldest first, locked until the claim commits
+select
+    logs.id as action_log_id,
+    logs.execution_id,
+    executions.flow_id,
+    executions.flow_version,
+    logs.action_order,
+    contacts.phone_e164,
+    contacts.email,
+    contacts.first_name,
+    contacts.last_name,
+    contacts.company,
+    contacts.custom_fields,
+    contacts.is_dnc,
+    exists (
+        select 1
+        from suppressions
+        where
+            suppressions.user_id = contacts.user_id
+            and suppressions.channel = logs.action_type
+            and suppressions.address in (contacts.phone_e164, contacts.email)
+    ) as is_suppressed
+from flow_action_logs as logs
+inner join flow_executions as executions on logs.execution_id = executions.id
+inner join auto_engagement_flows as flows on executions.flow_id = flows.id
+inner join contacts on executions.contact_id = contacts.id
+where
+    logs.micro_batch_id = %(micro_batch_id)s
+    and logs.action_type = %(action_type)s
+    and logs.status = 'pending'
+    and logs.due_at <= %(now)s
+    and executions.status in ('pending', 'running')
+    and flows.is_enabled
+order by logs.due_at, logs.id
+limit %(chunk_size)s
+for update of logs

@@ -1,0 +1,45 @@
+"""Begins the executions of a batch's matched contacts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from engage_pipeline.database.connections import Connection
+from engage_pipeline.database.leases import Lease
+from engage_pipeline.database.statements import load_statement
+from engage_pipeline.execution.advance import advance
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class StartReport:
+    """Executions of the batch, and how many of them have an action to take now or later."""
+
+    execution_count: int
+    open_count: int
+
+
+def start_executions(connection: Connection, lease: Lease, *, now: datetime) -> StartReport:
+    """One execution for each matched assignment of the batch, with its first action log, in one transaction.
+
+    The first logs join the batch, so the same run sends what is due. Repeating it adds nothing.
+
+    Raises:
+        LeaseLost: another attempt owns the batch.
+    """
+    with connection.transaction():
+        lease.hold(connection)
+        connection.execute(load_statement(_HERE, "start_executions"), {"micro_batch_id": lease.work_id})
+        fresh = connection.execute(
+            "select id from flow_executions as executions where micro_batch_id = %s and not exists"
+            " (select 1 from flow_action_logs as logs where logs.execution_id = executions.id)",
+            [lease.work_id],
+        ).fetchall()
+        advance(connection, [row[0] for row in fresh], now=now, micro_batch_id=lease.work_id)
+        counts = connection.execute(
+            "select count(*), count(*) filter (where status in ('pending', 'running')) from flow_executions"
+            " where micro_batch_id = %s",
+            [lease.work_id],
+        ).fetchone()
+    return StartReport(*counts) if counts else StartReport(0, 0)

@@ -1,0 +1,70 @@
+"""What can be wrong with the flows of a tenant in a way that a person can mend."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from engage_pipeline.errors import EngageError
+
+
+class NoFlow(EngageError):
+    """A flow was named that the tenant does not have, or no longer has."""
+
+    code = "no-flow"
+
+    def __init__(self, name: str, *, tenant_name: str, known: Sequence[str]) -> None:
+        self.name, self.tenant_name, self.known = name, tenant_name, tuple(known)
+        close = get_close_matches(name, known, n=1)
+        if close:
+            fix = f"use {close[0]!r}"
+        elif known:
+            fix = f"use one of: {', '.join(repr(each) for each in known)}"
+        else:
+            fix = "run `engage flows apply` with a file of flows first"
+        super().__init__(
+            what=f"there is no flow {name!r} of the tenant {tenant_name!r}",
+            why="none of its flows has that name, or it was deleted",
+            fix=fix,
+        )
+
+
+class NoFlowVersion(EngageError):
+    """A version of a flow was asked for that never was."""
+
+    code = "no-flow-version"
+
+    def __init__(self, name: str, *, version: int, latest: int) -> None:
+        self.name, self.version, self.latest = name, version, latest
+        super().__init__(
+            what=f"the flow {name!r} has no version {version}",
+            why=f"its versions go from 1 to {latest}",
+            fix=f"ask for one from 1 to {latest}",
+        )
+
+
+class PriorityTaken(EngageError):
+    """Two flows of one tenant would have the same priority, so which of them wins would be chance."""
+
+    code = "priority-taken"
+
+    def __init__(self, priority: int, *, flow_name: str, taken_by: str) -> None:
+        self.priority, self.flow_name, self.taken_by = priority, flow_name, taken_by
+        super().__init__(
+            what=f"the flow {flow_name!r} wants priority {priority}",
+            why=f"the flow {taken_by!r} of the same tenant has it, and a priority is unique whether or not a flow is "
+            "enabled",
+            fix=f"give one of them another number, delete {taken_by!r}, or apply both in one go",
+        )
+
+
+class FlowNamedTwice(EngageError):
+    """Two flows that are applied together have one name."""
+
+    code = "flow-named-twice"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            what=f"two flows are named {name!r}",
+            why="a flow is known by its name, so the second would overwrite the first",
+            fix="rename one of them",
+        )

@@ -1,0 +1,292 @@
+"""The flows of a tenant in PostgreSQL: apply, delete, and read what is in force or what a version said.
+
+`flow_versions` holds what runs; `auto_engagement_flows`, `flow_trigger_conditions` and `flow_actions` hold the same for
+the current version in columns that people can query. Executions are none of this module's business.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from engage_pipeline.database.connections import Connection
+from engage_pipeline.database.tenants import Tenant
+from engage_pipeline.flows.errors import FlowNamedTwice, NoFlow, NoFlowVersion, PriorityTaken
+from engage_pipeline.flows.model import Flow, TriggerCondition
+
+
+@dataclass(frozen=True)
+class StoredFlow:
+    """One version of a flow as the database knows it."""
+
+    flow_id: UUID
+    user_id: UUID
+    version: int
+    definition: Flow
+
+
+@dataclass(frozen=True)
+class ApplyReport:
+    """Names of the flows that an apply touched or found as they should be; each in the order given."""
+
+    created: tuple[str, ...]
+    updated: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    deleted: tuple[str, ...]
+
+
+def apply_flows(
+    connection: Connection, tenant: Tenant, flows: Sequence[Flow], *, delete_missing: bool = False
+) -> ApplyReport:
+    """Make the tenant's flows be as given, matched by name, in one transaction.
+
+    A new or changed flow gets the next version and its immutable row; one that says the same gets neither. The id of an
+    action stays with its flow and action_order, however the action is edited. Priorities may swap freely within
+    `flows`.
+
+    Args:
+        delete_missing: also delete the tenant's flows that are not in `flows`; otherwise they stay as they are.
+
+    Raises:
+        FlowNamedTwice: two of `flows` have one name.
+        PriorityTaken: two of `flows`, or one of them and one that stays, have the same priority.
+    """
+    _refuse_repeated_names(flows)
+    created, updated, unchanged = [], [], []
+    with connection.transaction():
+        _lock_tenant(connection, tenant)
+        known = _live_flow_ids(connection, tenant)
+        missing = [name for name in known if name not in {flow.name for flow in flows}]
+        deleted = missing if delete_missing else []
+        _mark_deleted(connection, [known[name] for name in deleted])
+        _refuse_taken_priorities(connection, tenant, flows)
+        connection.execute("set constraints uq_auto_engagement_flows_user_id_priority deferred")
+        for flow in flows:
+            if flow.name not in known:
+                _create(connection, tenant, flow)
+                created.append(flow.name)
+            elif _is_current(connection, known[flow.name], flow):
+                unchanged.append(flow.name)
+            else:
+                _update(connection, known[flow.name], flow)
+                updated.append(flow.name)
+        connection.execute("set constraints uq_auto_engagement_flows_user_id_priority immediate")
+    return ApplyReport(tuple(created), tuple(updated), tuple(unchanged), tuple(deleted))
+
+
+def delete_flow(connection: Connection, tenant: Tenant, name: str) -> None:
+    """Take the flow out of matching for good. Its versions, executions and action logs stay as they are.
+
+    Its name and its priority are free again at once.
+
+    Raises:
+        NoFlow: the tenant has no such flow.
+    """
+    with connection.transaction():
+        _lock_tenant(connection, tenant)
+        known = _live_flow_ids(connection, tenant)
+        if name not in known:
+            raise NoFlow(name, tenant_name=tenant.name, known=list(known))
+        _mark_deleted(connection, [known[name]])
+
+
+def enabled_flows(connection: Connection) -> list[StoredFlow]:
+    """The flows of all tenants that contacts are matched against, by user_id and then priority (0 first).
+
+    They are read from the version that executions will run, not from the columns.
+    """
+    rows = connection.execute(
+        "select flows.id, flows.user_id, flows.version, versions.definition"
+        " from auto_engagement_flows as flows"
+        " inner join flow_versions as versions on versions.flow_id = flows.id and versions.version = flows.version"
+        " where flows.is_enabled and flows.deleted_at is null"
+        " order by flows.user_id, flows.priority"
+    ).fetchall()
+    return [_stored(*row) for row in rows]
+
+
+def list_flows(connection: Connection, tenant: Tenant) -> list[StoredFlow]:
+    """The tenant's flows at their current version, enabled or not, without the deleted ones, by priority."""
+    rows = connection.execute(
+        "select flows.id, flows.user_id, flows.version, versions.definition"
+        " from auto_engagement_flows as flows"
+        " inner join flow_versions as versions on versions.flow_id = flows.id and versions.version = flows.version"
+        " where flows.user_id = %s and flows.deleted_at is null"
+        " order by flows.priority",
+        [tenant.user_id],
+    ).fetchall()
+    return [_stored(*row) for row in rows]
+
+
+def find_flow(connection: Connection, tenant: Tenant, name: str, *, version: int | None = None) -> StoredFlow:
+    """The tenant's flow of that name, at its current version or at an earlier one.
+
+    Raises:
+        NoFlow: the tenant has no such flow.
+        NoFlowVersion: the flow has fewer versions.
+    """
+    current = {stored.definition.name: stored for stored in list_flows(connection, tenant)}
+    if name not in current:
+        raise NoFlow(name, tenant_name=tenant.name, known=list(current))
+    found = current[name]
+    if version is None or version == found.version:
+        return found
+    earlier = load_definitions(connection, [(found.flow_id, version)])
+    if not earlier:
+        raise NoFlowVersion(name, version=version, latest=found.version)
+    return StoredFlow(found.flow_id, found.user_id, version, earlier[found.flow_id, version])
+
+
+def load_definitions(connection: Connection, keys: Collection[tuple[UUID, int]]) -> dict[tuple[UUID, int], Flow]:
+    """What the versions (flow_id, version) said, of deleted flows too. A key that never was is absent."""
+    rows = connection.execute(
+        "select flow_id, version, definition from flow_versions"
+        " inner join unnest(%s::uuid[], %s::int[]) as wanted (flow_id, version) using (flow_id, version)",
+        [[flow_id for flow_id, _ in keys], [version for _, version in keys]],
+    ).fetchall()
+    return {(flow_id, version): Flow.model_validate(definition) for flow_id, version, definition in rows}
+
+
+def _stored(flow_id: UUID, user_id: UUID, version: int, definition: object) -> StoredFlow:
+    return StoredFlow(flow_id, user_id, version, Flow.model_validate(definition))
+
+
+def _refuse_repeated_names(flows: Sequence[Flow]) -> None:
+    seen: set[str] = set()
+    for flow in flows:
+        if flow.name in seen:
+            raise FlowNamedTwice(flow.name)
+        seen.add(flow.name)
+
+
+def _lock_tenant(connection: Connection, tenant: Tenant) -> None:
+    # Not a plain `for update`: that would wait for every transaction that is inserting contacts of this tenant.
+    connection.execute("select from users where id = %s for no key update", [tenant.user_id])
+
+
+def _live_flow_ids(connection: Connection, tenant: Tenant) -> dict[str, UUID]:
+    rows = connection.execute(
+        "select name, id from auto_engagement_flows where user_id = %s and deleted_at is null order by priority",
+        [tenant.user_id],
+    ).fetchall()
+    return dict(rows)
+
+
+def _refuse_taken_priorities(connection: Connection, tenant: Tenant, flows: Sequence[Flow]) -> None:
+    names = [flow.name for flow in flows]
+    rows = connection.execute(
+        "select priority, name from auto_engagement_flows"
+        " where user_id = %s and deleted_at is null and name <> all(%s)",
+        [tenant.user_id, names],
+    ).fetchall()
+    taken: dict[int, str] = dict(rows)
+    for flow in flows:
+        if flow.priority in taken:
+            raise PriorityTaken(flow.priority, flow_name=flow.name, taken_by=taken[flow.priority])
+        taken[flow.priority] = flow.name
+
+
+def _is_current(connection: Connection, flow_id: UUID, flow: Flow) -> bool:
+    # PostgreSQL compares, because Python takes True and 1 for the same condition_value.
+    row = connection.execute(
+        "select versions.definition = %s from auto_engagement_flows as flows"
+        " inner join flow_versions as versions on versions.flow_id = flows.id and versions.version = flows.version"
+        " where flows.id = %s",
+        [_definition(flow), flow_id],
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _create(connection: Connection, tenant: Tenant, flow: Flow) -> None:
+    row = connection.execute(
+        "insert into auto_engagement_flows (user_id, name, description, is_enabled, priority,"
+        " use_custom_business_hours, business_hours_start, business_hours_end, business_hours_timezone,"
+        " business_hours_overnight)"
+        " values (%(user_id)s, %(name)s, %(description)s, %(is_enabled)s, %(priority)s,"
+        " %(use_custom_business_hours)s, %(business_hours_start)s, %(business_hours_end)s,"
+        " %(business_hours_timezone)s, %(business_hours_overnight)s)"
+        " returning id, version",
+        {**_columns(flow), "user_id": tenant.user_id},
+    ).fetchone()
+    assert row is not None  # noqa: S101 - an insert returns its row
+    _write_version(connection, row[0], row[1], flow)
+
+
+def _update(connection: Connection, flow_id: UUID, flow: Flow) -> None:
+    row = connection.execute(
+        "update auto_engagement_flows set description = %(description)s, is_enabled = %(is_enabled)s,"
+        " priority = %(priority)s, use_custom_business_hours = %(use_custom_business_hours)s,"
+        " business_hours_start = %(business_hours_start)s, business_hours_end = %(business_hours_end)s,"
+        " business_hours_timezone = %(business_hours_timezone)s,"
+        " business_hours_overnight = %(business_hours_overnight)s, version = version + 1, updated_at = now()"
+        " where id = %(id)s returning id, version",
+        {**_columns(flow), "id": flow_id},
+    ).fetchone()
+    assert row is not None  # noqa: S101 - the tenant is locked and the flow was there
+    _write_version(connection, row[0], row[1], flow)
+
+
+def _write_version(connection: Connection, flow_id: UUID, version: int, flow: Flow) -> None:
+    connection.execute(
+        "insert into flow_versions (flow_id, version, definition) values (%s, %s, %s)",
+        [flow_id, version, _definition(flow)],
+    )
+    _replace_conditions(connection, flow_id, flow)
+    _upsert_actions(connection, flow_id, flow)
+
+
+def _replace_conditions(connection: Connection, flow_id: UUID, flow: Flow) -> None:
+    connection.execute("delete from flow_trigger_conditions where flow_id = %s", [flow_id])
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into flow_trigger_conditions"
+            " (flow_id, condition_type, condition_operator, condition_value, custom_field_name)"
+            " values (%s, %s, %s, %s, %s)",
+            [
+                (flow_id, each.condition_type, each.condition_operator, _value_text(each), each.custom_field_name)
+                for each in flow.trigger_conditions
+            ],
+        )
+
+
+def _upsert_actions(connection: Connection, flow_id: UUID, flow: Flow) -> None:
+    connection.execute(
+        "delete from flow_actions where flow_id = %s and action_order > %s", [flow_id, len(flow.actions)]
+    )
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into flow_actions (flow_id, action_order, action_type, action_config, execute_condition)"
+            " values (%s, %s, %s, %s, %s)"
+            " on conflict (flow_id, action_order) do update set action_type = excluded.action_type,"
+            " action_config = excluded.action_config, execute_condition = excluded.execute_condition",
+            [
+                (flow_id, each.action_order, each.action_type, Jsonb(each.action_config), each.execute_condition)
+                for each in flow.actions
+            ],
+        )
+
+
+def _mark_deleted(connection: Connection, flow_ids: Sequence[UUID]) -> None:
+    connection.execute(
+        "update auto_engagement_flows set deleted_at = now(), updated_at = now(), priority = null, is_enabled = false"
+        " where id = any(%s)",
+        [list(flow_ids)],
+    )
+
+
+def _definition(flow: Flow) -> Jsonb:
+    return Jsonb(flow.model_dump(mode="json"))
+
+
+def _columns(flow: Flow) -> dict[str, object]:
+    return flow.model_dump(exclude={"trigger_conditions", "actions"}) | {
+        "business_hours_start": flow.business_hours_start,
+        "business_hours_end": flow.business_hours_end,
+    }
+
+
+def _value_text(condition: TriggerCondition) -> str | None:
+    value = condition.condition_value
+    return value if value is None or isinstance(value, str) else json.dumps(value)

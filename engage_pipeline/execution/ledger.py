@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg.rows import namedtuple_row
+from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from engage_pipeline.channels.answers import Accepted, Answer, Refused, TryLater, Unknown
@@ -68,7 +68,7 @@ def claim_due(connection: Connection, lease: Lease, channel: Channel, settings: 
     """
     with connection.transaction():
         lease.hold(connection)
-        with connection.cursor(row_factory=namedtuple_row) as cursor:
+        with connection.cursor(row_factory=class_row(_DueLog)) as cursor:
             rows = cursor.execute(
                 load_statement(_HERE, "select_due_logs"),
                 {
@@ -85,7 +85,7 @@ def claim_due(connection: Connection, lease: Lease, channel: Channel, settings: 
         deferrals: dict[UUID, datetime] = {}
         for row in rows:
             flow = flows[row.flow_id, row.flow_version]
-            recipient = _recipient(row)
+            recipient = row.recipient()
             opening = next_open_instant(business_hours(flow), now)
             if row.is_dnc:
                 cancel_executions(connection, [row.execution_id], reason="dnc", now=now)
@@ -210,6 +210,35 @@ def close_unknown(connection: Connection, lease: Lease, *, now: datetime) -> int
     return len(rows)
 
 
+@dataclass(frozen=True)
+class _DueLog:
+    """One row of select_due_logs.sql."""
+
+    action_log_id: UUID
+    execution_id: UUID
+    flow_id: UUID
+    flow_version: int
+    action_order: int
+    phone_e164: str | None
+    email: str | None
+    first_name: str | None
+    last_name: str | None
+    company: str | None
+    custom_fields: Mapping[str, Any]
+    is_dnc: bool
+    is_suppressed: bool
+
+    def recipient(self) -> Recipient:
+        return Recipient(
+            phone_e164=self.phone_e164,
+            email=self.email,
+            first_name=self.first_name,
+            last_name=self.last_name,
+            company=self.company,
+            custom_fields=self.custom_fields,
+        )
+
+
 class _Verdict(NamedTuple):
     status: str
     due_at: datetime | None = None
@@ -240,17 +269,6 @@ def _final_verdict(answer: Accepted | Refused | Unknown, *, now: datetime) -> _V
             return _Verdict("failed", error_message=reason, result_data={"outcome": "refused", "code": code})
         case Unknown(reason):
             return _Verdict("unknown", due_at=now + UNKNOWN_CLOSES_AFTER, error_message=reason)
-
-
-def _recipient(row: Any) -> Recipient:
-    return Recipient(
-        phone_e164=row.phone_e164,
-        email=row.email,
-        first_name=row.first_name,
-        last_name=row.last_name,
-        company=row.company,
-        custom_fields=row.custom_fields,
-    )
 
 
 def _config(flow: Flow, action_order: int) -> Mapping[str, Any]:

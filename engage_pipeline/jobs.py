@@ -1,0 +1,36 @@
+"""What a sensor can request. Each job runs in one process: concurrency is asynchronous inside an op, and more runs."""
+
+import dagster as dg
+
+from assets.contacts import contacts
+from assets.flow_action_logs import flow_action_logs
+from assets.flow_assignments import flow_assignments
+from assets.flow_executions import flow_executions
+
+# A run whose worker died together with its code server stays STARTED for ever unless it has a maximum; its batch was
+# given to another attempt long before.
+_TAGS = {"dagster/max_runtime": "3600"}
+
+ingest_leads = dg.define_asset_job(
+    "ingest_leads",
+    selection=[contacts],
+    executor_def=dg.in_process_executor,
+    run_tags=_TAGS,
+    description="Load one uploaded lead file.",
+)
+
+engage_new_contacts = dg.define_asset_job(
+    "engage_new_contacts",
+    selection=[flow_assignments, flow_executions, flow_action_logs],
+    executor_def=dg.in_process_executor,
+    run_tags=_TAGS,
+    description="Match the contacts of one micro-batch, start their executions, and send what is due.",
+)
+
+dispatch_due_actions = dg.define_asset_job(
+    "dispatch_due_actions",
+    selection=[flow_action_logs],
+    executor_def=dg.in_process_executor,
+    run_tags=_TAGS,
+    description="Send the action logs of one micro-batch whose time has come.",
+)

@@ -1,0 +1,1 @@
+"""Dagster sensors: what is noticed, and which job it asks for."""

@@ -1,0 +1,30 @@
+"""Notices new files in the inbox and asks for `ingest_leads`."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+from engage_pipeline.intake.inbox import register_new_files
+
+from assets.contacts import Upload
+from engage_pipeline.database.leases import requested
+from engage_pipeline.execution.dispatch import utc_now
+from engage_pipeline.jobs import ingest_leads
+from engage_pipeline.resources import EngageResource, nothing_personal
+
+
+@dg.sensor(job=ingest_leads, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=5)
+def lead_uploads(
+    context: dg.SensorEvaluationContext, engage: EngageResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """One run for each upload that waits; asking again for the same attempt is harmless."""
+    with nothing_personal(), engage.connect() as connection:
+        register_new_files(connection, engage.settings, now=utc_now())
+        waiting = requested(connection, "lead_uploads")
+    if not waiting:
+        yield dg.SkipReason("no lead file is waiting in the inbox")
+    for upload_id, attempt in waiting:
+        yield dg.RunRequest(
+            run_key=f"{upload_id}-{attempt}",
+            run_config=dg.RunConfig(ops={"contacts": Upload(upload_id=str(upload_id), attempt=attempt)}),
+            tags={"engage/upload_id": str(upload_id), "engage/attempt": str(attempt)},
+        )

@@ -1,4 +1,4 @@
-"""Thin Dagster resources around the engine: where the database is, and the lease that a run holds on its micro-batch."""
+"""Thin Dagster resources around the engine: where the database is, and the lease of a run on its micro-batch."""
 
 import traceback
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class EngageResource(dg.ConfigurableResource[Any]):
 
 
 class MicroBatchRun(dg.ConfigurableResource[Any]):
-    """The micro-batch of one run, leased from the run's first step to its last. Run config carries ids, never contacts."""
+    """The micro-batch of one run, leased from its first step to its last. Run config carries ids, never contacts."""
 
     batch_id: str
     attempt: int
@@ -66,17 +66,17 @@ class MicroBatchRun(dg.ConfigurableResource[Any]):
 
     @property
     def lease(self) -> Lease | None:
-        """The right to write; None when this run was superseded or the batch is done, and then there is nothing to do."""
+        """The right to write; None when this run was superseded or the batch is done: then there is nothing to do."""
         return self._lease
 
 
 class EngineFailed(Exception):
-    """What the engine raised, without anything personal: Dagster's event log is permanent and readable without login."""
+    """What the engine raised, without anything personal: Dagster's event log is permanent, and needs no login."""
 
 
 @contextmanager
 def nothing_personal() -> Iterator[None]:
-    """Around every engine call of an op, asset or sensor: an exception leaves with its type, place and masked text only.
+    """Around every engine call of an op, asset or sensor: an exception leaves with its type, place and masked text.
 
     PostgreSQL's DETAIL and CONTEXT quote whole rows, so of its errors only the code and the primary message pass.
     """

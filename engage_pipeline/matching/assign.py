@@ -16,8 +16,8 @@ def assign_flows(contacts: pd.DataFrame, flows: Sequence[StoredFlow]) -> pd.Data
     """Give each contact the flow of its tenant that wants it and has the lowest priority number.
 
     Args:
-        contacts: one row a contact, any index: contact_id, user_id (ids as text), lead_source, entry_type, is_dnc, a column
-            `custom_field:<name>` for each custom field that a condition reads, and for each channel
+        contacts: one row a contact, any index: contact_id, user_id (ids as text), lead_source, entry_type, is_dnc, a
+            column `custom_field:<name>` for each custom field that a condition reads, and for each channel
             `can_<channel>_address` (it has an address) and `can_<channel>` (and has not said no to the channel).
         flows: enabled flows of any tenants, in any order; a priority is unique within a tenant.
 

@@ -1,0 +1,130 @@
+"""The local installation: embedded PostgreSQL, sandbox providers, Dagster; and the environment its processes share."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+
+from engage_pipeline.database import embedded
+from engage_pipeline.database.connections import dagster_database_url, database_url
+from engage_pipeline.database.migrate import migrate
+from engage_pipeline.settings import PROJECT_ROOT, Settings
+from engage_pipeline.stack.errors import PortTaken
+from engage_pipeline.stack.processes import Processes, supervised
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A running installation: its settings, its database's URL and its processes."""
+
+    settings: Settings
+    url: str
+    processes: Processes
+
+
+@contextmanager
+def running(settings: Settings, *, with_ui: bool) -> Iterator[Installation]:
+    """Start everything, and stop at the end what was started here.
+
+    Args:
+        with_ui: also the Dagster UI; without it only the daemon and its code server run.
+
+    Raises:
+        AlreadyRunning, PortTaken, ServiceFailed, ServerDidNotStart, WrongServerVersion
+    """
+    if with_ui and not _is_free(settings.dagster_port):
+        raise PortTaken(settings.dagster_port)
+    settings = settings.model_copy(update={"sandbox_url": _free_address(settings.sandbox_url)})
+    environment = dict(os.environ)
+    with supervised(settings.home, environment) as processes:
+        was_running = settings.database_url is not None or embedded.is_running(settings.home)
+        try:
+            url = database_url(settings)
+            migrate(url)
+            environment.update(_shared_environment(settings, url))
+            processes.environment = environment
+            _prepare_dagster_home(settings)
+            processes.start(
+                "sandbox",
+                ["engage_pipeline.cli", "sandbox"],
+                working_directory=PROJECT_ROOT,
+                ready=lambda: _answers(f"{settings.sandbox_url}/health"),
+                seconds=30,
+            )
+            _start_dagster(processes, settings, with_ui=with_ui)
+            yield Installation(settings, url, processes)
+        finally:
+            processes.stop()
+            if not was_running:
+                embedded.stop(settings.home)
+
+
+def _start_dagster(processes: Processes, settings: Settings, *, with_ui: bool) -> None:
+    if with_ui:
+        processes.start(
+            "dagster",
+            ["dagster_dg_cli.cli", "dev", "-w", "workspace.yaml", "--host", "127.0.0.1", "--port", str(settings.dagster_port)],
+            working_directory=PROJECT_ROOT,
+            ready=lambda: _answers(f"http://127.0.0.1:{settings.dagster_port}/server_info"),
+            seconds=120,
+        )
+    else:
+        processes.start(
+            "dagster",
+            ["dagster._daemon", "run", "-w", "workspace.yaml"],
+            working_directory=PROJECT_ROOT,
+            ready=lambda: True,
+            seconds=60,
+        )
+
+
+def _shared_environment(settings: Settings, url: str) -> dict[str, str]:
+    return {
+        "DAGSTER_HOME": str(settings.dagster_home),
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
+        "ENGAGE_DAGSTER_DATABASE_URL": dagster_database_url(url),
+        "ENGAGE_DATABASE_URL": url,
+        "ENGAGE_HOME": str(settings.home),
+        "ENGAGE_MAX_CONCURRENT_RUNS": str(settings.max_concurrent_runs),
+        "ENGAGE_SANDBOX_URL": settings.sandbox_url,
+        "ENGAGE_WAREHOUSE_INTERVAL_SECONDS": str(settings.warehouse_interval_seconds),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _prepare_dagster_home(settings: Settings) -> None:
+    """Dagster reads its configuration from its home only, so the project's file is copied there at every start."""
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(PROJECT_ROOT / "dagster.yaml", settings.dagster_home / "dagster.yaml")
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _free_address(url: str) -> str:
+    """The sandbox's address, on another port of 127.0.0.1 when something else listens on the usual one."""
+    port = urlsplit(url).port or 80
+    if _is_free(port):
+        return url
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -10,7 +10,8 @@ import httpx
 from engage_pipeline.channels.answers import Answer
 
 Request = dict[str, Any]
-"""The JSON body handed to a provider, frozen with the intent so that a replay is identical."""
+"""What is handed to a provider, frozen with the intent so that a replay is identical: the JSON body, or for a provider
+whose address names the sender, that name and the body."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,10 @@ class Recipient:
 class Channel(Protocol):
     """One provider. `reference` is our id of the action, a UUID in text: the provider carries it back to us."""
 
-    action_type: str
+    @property
+    def action_type(self) -> str:
+        """The kind of action it carries out: `ai_call`, `whatsapp_message` or `email`."""
+        ...
 
     def address(self, recipient: Recipient) -> str | None:
         """The address this channel would use, None when the contact has none."""

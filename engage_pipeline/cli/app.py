@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from engage_pipeline.cli import database
+from engage_pipeline.cli.sandbox import sandbox
 from engage_pipeline.errors import EngageError
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(database.app, name="db")
+app.command()(sandbox)
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 from uuid import UUID
 
 import dagster as dg
-from engage_pipeline.intake.inbox import ingest
 
+from engage_pipeline.intake.inbox import ingest
 from engage_pipeline.resources import EngageResource, nothing_personal
 
 

@@ -3,14 +3,12 @@
 The ops run one after another over one lease; concurrency within an op is asynchronous, and between batches it is runs.
 """
 
-
 import dagster as dg
-from engage_pipeline.channels.http import open_client
-from engage_pipeline.channels.registry import sandbox_channels
 
 from assets.metadata import records_table
+from engage_pipeline.channels.registry import sandbox_channels
 from engage_pipeline.execution.batches import finish_batch
-from engage_pipeline.execution.dispatch import dispatch_due, utc_now
+from engage_pipeline.execution.dispatch import dispatch_client, dispatch_due, utc_now
 from engage_pipeline.execution.ledger import close_unknown, complete_waits
 from engage_pipeline.resources import EngageResource, MicroBatchRun, nothing_personal
 
@@ -42,9 +40,7 @@ def _channel_op(action_type: str, description: str) -> dg.OpDefinition:
         settings = engage.settings
         with nothing_personal():
             channel = sandbox_channels(settings.sandbox_url)[action_type]
-            async with open_client(
-                connections=settings.chunk_size, timeout_seconds=settings.request_timeout_seconds
-            ) as client:
+            async with dispatch_client(settings) as client:
                 counts = (await dispatch_due(engage.url, micro_batch.lease, channel, client, settings)).as_counts()
         context.add_output_metadata({"micro_batch_id": micro_batch.batch_id, **counts})
         return {**report, action_type: counts}

@@ -1,5 +1,7 @@
 """The asset `flow_assignments`: which flow each contact of a micro-batch got, or why none."""
 
+from collections import Counter
+
 import dagster as dg
 
 from assets.metadata import counts_table, preview
@@ -26,8 +28,8 @@ def flow_assignments(engage: EngageResource, micro_batch: MicroBatchRun) -> dg.M
             "micro_batch_id": micro_batch.batch_id,
             "contact_count": len(assigned),
             "matched_share": len(matched) / len(assigned) if len(assigned) else 0.0,
-            "reasons": counts_table(assigned["reason"].value_counts().to_dict(), name="reason"),
-            "flows": counts_table(matched["flow_name"].value_counts().to_dict(), name="flow"),
+            "reasons": counts_table(Counter(assigned["reason"]), name="reason"),
+            "flows": counts_table(Counter(matched["flow_name"]), name="flow"),
             "preview": preview(assigned),
         }
     )

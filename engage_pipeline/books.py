@@ -42,8 +42,8 @@ class Books:
 def read_books(connection: Connection, sandbox_record: Path) -> Books:
     """The books of the whole installation at this moment, from one snapshot of the ledger and the sandbox's own record.
 
-    The sandbox is the referee: its record is read after the snapshot's statements only when nothing is in flight, so call
-    this on a quiet system for a verdict, and at any time for a look.
+    The sandbox is the referee. Its record cannot share the ledger's snapshot: call this on a quiet system for a
+    verdict, and at any time for a look.
     """
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
@@ -150,7 +150,7 @@ def _execution_problems(connection: Connection) -> list[str]:
 
 def _effects(connection: Connection, sandbox_record: Path) -> tuple[Sum, dict[str, int], list[str]]:
     record = read_record(sandbox_record)
-    effects = Counter(reference for reference, _ in record.effects)
+    effects = Counter(reference or "no reference" for reference, _ in record.effects)
     logs = {
         str(log_id): (status, provider_message_id)
         for log_id, status, provider_message_id in connection.execute(
@@ -174,7 +174,7 @@ def _effects(connection: Connection, sandbox_record: Path) -> tuple[Sum, dict[st
         problems.append(f"{len(unrecorded)} effects belong to no log that knows of them, first {min(unrecorded)}")
     if imagined := recorded - effects.keys():
         problems.append(f"{len(imagined)} logs name a provider message that never arrived, first {min(imagined)}")
-    apart = {"refused": record.refused, "replayed": record.replayed, "deferred": record.deferred}
+    apart = {"refused": record.refused_count, "replayed": record.replayed_count, "deferred": record.deferred_count}
     return Sum("effects in the sandbox", len(record.effects), parts), apart, problems
 
 

@@ -6,7 +6,7 @@ import sys
 import typer
 from rich.console import Console
 
-from engage_pipeline.cli import database
+from engage_pipeline.cli import database, stack
 from engage_pipeline.cli.sandbox import sandbox
 from engage_pipeline.errors import EngageError
 
@@ -18,7 +18,11 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(database.app, name="db")
+app.command()(stack.demo)
+app.command()(stack.dev)
 app.command()(sandbox)
+app.command()(stack.books)
+app.add_typer(stack.batches, name="batches")
 
 
 def main() -> None:

@@ -3,12 +3,14 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import httpx
 
 from engage_pipeline.channels.answers import Answer, TryLater
+from engage_pipeline.channels.http import open_client
 from engage_pipeline.channels.protocol import Channel
 from engage_pipeline.database.connections import connect
 from engage_pipeline.database.leases import Lease
@@ -21,6 +23,20 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """The present instant, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def dispatch_client(settings: Settings) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    """The client of one run: a connection for each request of a chunk, one exchange within `request_timeout_seconds`.
+
+    The parts add up to the whole, because nobody may ask after a request that could still be on its way.
+    """
+    whole = settings.request_timeout_seconds
+    return open_client(
+        connections=settings.chunk_size,
+        queue_seconds=0.2 * whole,
+        connect_seconds=0.2 * whole,
+        answer_seconds=0.6 * whole,
+    )
 
 
 @dataclass

@@ -68,7 +68,16 @@ def _start_dagster(processes: Processes, settings: Settings, *, with_ui: bool) -
     if with_ui:
         processes.start(
             "dagster",
-            ["dagster_dg_cli.cli", "dev", "-w", "workspace.yaml", "--host", "127.0.0.1", "--port", str(settings.dagster_port)],
+            [
+                "dagster_dg_cli.cli",
+                "dev",
+                "-w",
+                "workspace.yaml",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(settings.dagster_port),
+            ],
             working_directory=PROJECT_ROOT,
             ready=lambda: _answers(f"http://127.0.0.1:{settings.dagster_port}/server_info"),
             seconds=120,

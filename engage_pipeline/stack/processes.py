@@ -1,7 +1,7 @@
 """Starts the processes of a local installation, watches them, and stops every one of them again.
 
-Each runs in a session of its own, so that Ctrl-C reaches the supervisor alone and it can stop them in order. Their ids are
-kept in `stack.json`: what a killed supervisor left behind is stopped by the next one.
+Each runs in a session of its own, so that Ctrl-C reaches the supervisor alone and it can stop them in order. Their ids
+are kept in `stack.json`: what a killed supervisor left behind is stopped by the next one.
 """
 
 import json

@@ -1,0 +1,104 @@
+"""What the pipeline is doing right now: counts from the ledger, and whether everything is done or waiting."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from engage_pipeline.database.connections import Connection
+
+SOON = timedelta(seconds=60)
+"""An action due later than this from now is waiting; one due sooner is worth waiting for."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Counts at one moment. `open_work` is what must still happen before everything is finished or waiting."""
+
+    contact_count: int
+    assigned_count: int
+    matched_count: int
+    open_executions: int
+    ended_executions: int
+    logs: dict[tuple[str, str], int]
+    open_uploads: int
+    unbatched_count: int
+    open_batches: int
+    due_soon_count: int
+    last_change_at: datetime | None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether every contact is matched and every execution finished or waiting."""
+        return not (self.open_uploads or self.unbatched_count or self.open_batches or self.due_soon_count)
+
+    @property
+    def doing(self) -> str:
+        """The step that holds everything up, in words."""
+        if self.open_uploads:
+            return "loading the file"
+        if self.unbatched_count:
+            return "waiting for the sensor to pick the contacts up"
+        if self.open_batches:
+            return "matching and sending"
+        if self.due_soon_count:
+            return "waiting for the next actions to be due"
+        return "publishing the warehouse"
+
+
+def read_progress(connection: Connection, *, now: datetime) -> Progress:
+    """The state of the whole installation."""
+    row = connection.execute(
+        """
+        select
+            (select count(*) from contacts),
+            (select count(*) from flow_assignments),
+            (select count(*) from flow_assignments where reason = 'matched'),
+            (select count(*) from flow_executions where status in ('pending', 'running')),
+            (select count(*) from flow_executions where status not in ('pending', 'running')),
+            (select count(*) from lead_uploads where status in ('waiting', 'running')),
+            (select count(*) from contacts where micro_batch_id is null),
+            (select count(*) from micro_batches where status in ('waiting', 'running')),
+            (select count(*) from flow_action_logs where status in ('pending', 'sending') and due_at < %(soon)s),
+            (select max(updated_at) from flow_action_logs)
+        """,
+        {"soon": now + SOON},
+    ).fetchone()
+    logs = connection.execute(
+        "select action_type, status, count(*) from flow_action_logs group by 1, 2 order by 1, 2"
+    ).fetchall()
+    assert row is not None  # noqa: S101 - a select of scalars has one row
+    contacts, assigned, matched, open_executions, ended, uploads, unbatched, batches, due_soon, changed = row
+    return Progress(
+        contact_count=contacts,
+        assigned_count=assigned,
+        matched_count=matched,
+        open_executions=open_executions,
+        ended_executions=ended,
+        logs={(action_type, status): count for action_type, status, count in logs},
+        open_uploads=uploads,
+        unbatched_count=unbatched,
+        open_batches=batches,
+        due_soon_count=due_soon,
+        last_change_at=changed,
+    )
+
+
+@dataclass(frozen=True)
+class UploadState:
+    """How the upload of one inbox file stands."""
+
+    upload_id: UUID
+    status: str
+    refusal_code: str | None
+    refusal_reason: str | None
+    rows_read: int
+
+
+def newest_upload(connection: Connection, inbox_path: str, *, since: datetime) -> UploadState | None:
+    """The upload of a file of the inbox (path relative to it) since a moment; None while no sensor saw it."""
+    row = connection.execute(
+        "select id, status, refusal_code, refusal_reason, rows_read from lead_uploads"
+        " where inbox_path = %s and created_at >= %s order by created_at desc limit 1",
+        [inbox_path, since],
+    ).fetchone()
+    return None if row is None else UploadState(*row)

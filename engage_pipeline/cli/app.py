@@ -6,7 +6,7 @@ import sys
 import typer
 from rich.console import Console
 
-from engage_pipeline.cli import database
+from engage_pipeline.cli import database, flows
 from engage_pipeline.errors import EngageError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(database.app, name="db")
+app.add_typer(flows.app, name="flows")
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
             print(json.dumps(error.as_dict()))  # noqa: T201 - stdout is where a program reads the result
         console = Console(stderr=True, highlight=False)
         console.print(f"[bold red]{error.code}[/]: ", end="")
-        console.print(error.what, markup=False)
-        console.print(f"  why: {error.why}", markup=False)
-        console.print(f"  fix: {error.fix}", markup=False)
+        console.print(error.what, markup=False, soft_wrap=True)
+        console.print(f"  why: {error.why}", markup=False, soft_wrap=True)
+        console.print(f"  fix: {error.fix}", markup=False, soft_wrap=True)
         sys.exit(1)

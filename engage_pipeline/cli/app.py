@@ -6,7 +6,7 @@ import sys
 import typer
 from rich.console import Console
 
-from engage_pipeline.cli import database, stack
+from engage_pipeline.cli import database, flows, stack, uploads
 from engage_pipeline.cli.sandbox import sandbox
 from engage_pipeline.errors import EngageError
 
@@ -17,12 +17,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.add_typer(database.app, name="db")
 app.command()(stack.demo)
 app.command()(stack.dev)
-app.command()(sandbox)
+app.command()(uploads.upload)
+app.add_typer(uploads.app, name="uploads")
+app.add_typer(flows.app, name="flows")
 app.command()(stack.books)
 app.add_typer(stack.batches, name="batches")
+app.add_typer(database.app, name="db")
+app.command()(sandbox)
+app.command("generate-leads")(uploads.generate_leads)
 
 
 def main() -> None:
@@ -34,7 +38,7 @@ def main() -> None:
             print(json.dumps(error.as_dict()))  # noqa: T201 - stdout is where a program reads the result
         console = Console(stderr=True, highlight=False)
         console.print(f"[bold red]{error.code}[/]: ", end="")
-        console.print(error.what, markup=False)
-        console.print(f"  why: {error.why}", markup=False)
-        console.print(f"  fix: {error.fix}", markup=False)
+        console.print(error.what, markup=False, soft_wrap=True)
+        console.print(f"  why: {error.why}", markup=False, soft_wrap=True)
+        console.print(f"  fix: {error.fix}", markup=False, soft_wrap=True)
         sys.exit(1)

@@ -45,3 +45,9 @@ def ensure_tenant(
         {"name": name, "region": default_phone_region, "zone": time_zone},
     )
     return find_tenant(connection, name)
+
+
+def list_tenants(connection: Connection) -> list[Tenant]:
+    """All tenants, by name."""
+    rows = connection.execute("select id, name, default_phone_region, time_zone from users order by name").fetchall()
+    return [Tenant(*row) for row in rows]

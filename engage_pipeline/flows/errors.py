@@ -37,7 +37,7 @@ class NoFlowVersion(EngageError):
         super().__init__(
             what=f"the flow {name!r} has no version {version}",
             why=f"its versions go from 1 to {latest}",
-            fix=f"ask for one from 1 to {latest}",
+            fix="ask for one of those, or for none to get the current one",
         )
 
 
@@ -67,4 +67,23 @@ class FlowNamedTwice(EngageError):
             what=f"two flows are named {name!r}",
             why="a flow is known by its name, so the second would overwrite the first",
             fix="rename one of them",
+        )
+
+
+class InvalidFlows(EngageError):
+    """Flow files break a rule, or are no YAML.
+
+    Attributes:
+        problems: one line each, `file:line: field path: what is wrong`.
+    """
+
+    code = "invalid-flows"
+
+    def __init__(self, source: str, *, problems: Sequence[str]) -> None:
+        self.source, self.problems = source, tuple(problems)
+        count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__(
+            what=f"the flows of {source} were not taken: {count}",
+            why="\n" + "\n".join(problems),
+            fix="mend these lines (docs/flows.md lists every field and rule); nothing was changed",
         )

@@ -1,11 +1,25 @@
 """A flow as a person writes it, with the client's field names, and the rules that hold within one flow."""
 
+import math
 import re
+from collections.abc import Iterator
 from datetime import time
+from functools import cache
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 ConditionType = Literal["lead_source", "entry_type", "custom_field"]
 ConditionOperator = Literal["equals", "not_equals", "contains", "any"]
@@ -19,6 +33,9 @@ REQUIRED_CONFIG: dict[ActionType, tuple[str, ...]] = {
     "wait": ("duration_minutes",),
 }
 
+LONGEST_WAIT_MINUTES = 525_600  # a year
+LARGEST_PRIORITY = 2**31 - 1  # the column's type, integer
+
 
 def _hours_and_minutes(value: object) -> object:
     """`HH:mm` and nothing else. YAML 1.1 reads an unquoted 09:30 as the number 570 (base 60), which is refused with a
@@ -27,13 +44,61 @@ def _hours_and_minutes(value: object) -> object:
         return value
     if isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
         return time(int(value[:2]), int(value[3:]))
-    hint = " (put the time in quotes)" if isinstance(value, int) else ""
+    hint = " (put the time in quotes)" if isinstance(value, int | float) else ""
     raise ValueError(f"a time is written 'HH:mm', from '00:00' to '23:59'{hint}")
 
 
 ClockTime = Annotated[
     time, BeforeValidator(_hours_and_minutes), PlainSerializer(lambda value: value.strftime("%H:%M"), return_type=str)
 ]
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def check_time_zone(value: str | None) -> str | None:
+    """`value`, if it is None or an IANA time zone; raises ValueError otherwise."""
+    if value is not None and value not in _time_zones():
+        raise ValueError("an IANA time zone is needed, such as America/New_York or Asia/Kolkata")
+    return value
+
+
+def _unstorable(value: object) -> Iterator[str]:
+    """Why PostgreSQL's jsonb could not give `value` back as it is."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            if not isinstance(key, str):
+                yield f"the key {key!r} is not text (put it in quotes)"
+            yield from _unstorable(key)
+            yield from _unstorable(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _unstorable(each)
+    elif isinstance(value, str):
+        if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+            yield "text holds neither NUL nor half a surrogate pair"
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield f"{value} is not a number that can be stored"
+    elif value is not None and not isinstance(value, bool | int):
+        yield f"{value} is a {type(value).__name__}, not text or a number (put it in quotes)"
+
+
+def _storable(value: Any) -> Any:
+    for reason in _unstorable(value):
+        raise ValueError(reason)
+    return value
+
+
+def _single(value: Any) -> Any:
+    if isinstance(value, dict | list | tuple):
+        raise ValueError("condition_value is one text, number, true or false; several values need a flow each")
+    return _storable(value)
+
+
+StorableText = Annotated[str, BeforeValidator(_storable)]
 
 
 class _Strict(BaseModel):
@@ -45,8 +110,8 @@ class TriggerCondition(_Strict):
 
     condition_type: ConditionType
     condition_operator: ConditionOperator
-    condition_value: str | int | float | bool | None = None
-    custom_field_name: str | None = None
+    condition_value: Annotated[str | int | float | bool | None, BeforeValidator(_single)] = None
+    custom_field_name: StorableText | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -64,44 +129,69 @@ class TriggerCondition(_Strict):
 class Action(_Strict):
     """One step of a flow."""
 
-    action_order: Annotated[int, Field(gt=0)]
+    action_order: Annotated[int, Field(strict=True, gt=0)]
     action_type: ActionType
-    action_config: dict[str, Any] = {}
+    action_config: Annotated[dict[str, Any], BeforeValidator(_storable), Field(validate_default=True)] = {}
     execute_condition: ExecuteCondition = "always"
 
-    @model_validator(mode="after")
-    def _configured(self) -> Self:
-        missing = [key for key in REQUIRED_CONFIG[self.action_type] if self.action_config.get(key) in (None, "")]
+    @field_validator("action_config")
+    @classmethod
+    def _configured(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        action_type = info.data.get("action_type")
+        if action_type is None:
+            return value
+        missing = [key for key in REQUIRED_CONFIG[action_type] if value.get(key) in (None, "")]
         if missing:
-            raise ValueError(f"action_config of {self.action_type} needs {', '.join(missing)}")
-        if self.action_type == "wait":
-            minutes = self.action_config["duration_minutes"]
-            if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not minutes > 0:
-                raise ValueError("duration_minutes is a number above 0")
-        return self
+            raise ValueError(f"{action_type} needs {', '.join(missing)}")
+        if action_type == "wait":
+            _check_duration(value["duration_minutes"])
+        else:
+            for key in REQUIRED_CONFIG[action_type]:
+                _check_text(key, value[key])
+        return value
+
+
+def _check_duration(minutes: object) -> None:
+    if isinstance(minutes, bool) or not isinstance(minutes, int | float):
+        raise ValueError("duration_minutes is a number")
+    if not 0 < minutes <= LONGEST_WAIT_MINUTES:
+        raise ValueError(f"duration_minutes is above 0 and at most {LONGEST_WAIT_MINUTES} (a year)")
+
+
+def _check_text(key: str, value: object) -> None:
+    # YAML reads an unquoted +12025550100 as a number and loses the plus.
+    if not isinstance(value, str):
+        raise ValueError(f"{key} is text; put it in quotes")
+    if not value.strip():
+        raise ValueError(f"{key} is blank")
 
 
 class Flow(_Strict):
     """A flow of one tenant: who it is for, when it may act, and what it does."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    description: str | None = None
-    priority: Annotated[int, Field(ge=0)]
-    is_enabled: bool = True
-    use_custom_business_hours: bool = False
+    name: Annotated[StorableText, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    description: StorableText | None = None
+    priority: Annotated[int, Field(strict=True, ge=0, le=LARGEST_PRIORITY)]
+    is_enabled: StrictBool = True
+    use_custom_business_hours: StrictBool = False
     business_hours_start: ClockTime | None = None
     business_hours_end: ClockTime | None = None
     business_hours_timezone: str | None = None
-    business_hours_overnight: bool = False
+    business_hours_overnight: StrictBool = False
     trigger_conditions: tuple[TriggerCondition, ...] = ()
-    actions: Annotated[tuple[Action, ...], Field(min_length=1)]
+    actions: tuple[Action, ...]
+
+    @field_validator("actions")
+    @classmethod
+    def _does_something(cls, value: tuple[Action, ...]) -> tuple[Action, ...]:
+        if not value:
+            raise ValueError("a flow needs at least one action")
+        return value
 
     @field_validator("business_hours_timezone")
     @classmethod
     def _known_zone(cls, value: str | None) -> str | None:
-        if value is not None and value not in available_timezones():
-            raise ValueError("an IANA time zone is needed, such as America/New_York or Asia/Kolkata")
-        return value
+        return check_time_zone(value)
 
     @model_validator(mode="after")
     def _hours_make_a_window(self) -> Self:
@@ -131,14 +221,13 @@ class Flow(_Strict):
         return self
 
     @model_validator(mode="after")
-    def _first_channel_action_is_unconditional(self) -> Self:
+    def _conditions_have_a_result_to_test(self) -> Self:
         for action in sorted(self.actions, key=lambda action: action.action_order):
-            if action.action_type == "wait":
-                continue
             if action.execute_condition != "always":
                 raise ValueError(
-                    f"action {action.action_order} is the first {action.action_type} and has no action before it "
-                    f"whose result {action.execute_condition} could test; use always"
+                    f"action {action.action_order} has no call, message or e-mail before it whose result "
+                    f"{action.execute_condition} could test; use always"
                 )
-            break
+            if action.action_type != "wait":
+                break
         return self

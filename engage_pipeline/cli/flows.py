@@ -1,0 +1,187 @@
+"""`engage flows`: check files of flows, put them in force, and look at what is in force."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from engage_pipeline.database.connections import Connection, connect, database_url
+from engage_pipeline.database.migrate import migrate
+from engage_pipeline.database.tenants import Tenant, find_tenant, list_tenants
+from engage_pipeline.flows.apply import apply_tenants
+from engage_pipeline.flows.model import Flow
+from engage_pipeline.flows.store import StoredFlow, delete_flow, find_flow, list_flows
+from engage_pipeline.flows.yaml_file import TENANT_NAME_PATTERN, TenantFlows, read_flows, to_yaml
+from engage_pipeline.settings import load_settings
+
+app = typer.Typer(help="Flows: validate, apply, list, show, delete.", no_args_is_help=True)
+out = Console(highlight=False)
+
+
+def _tenant_name(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(TENANT_NAME_PATTERN, value):
+        raise typer.BadParameter(
+            "a tenant's name is letters, digits, '.', '_' and '-', and begins with a letter or digit"
+        )
+    return value
+
+
+FlowsPath = Annotated[Path, typer.Argument(exists=True, help="A YAML file, or a folder of them (not its subfolders).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+OfTenant = Annotated[
+    str | None, typer.Option("--tenant", callback=_tenant_name, help="Needed only where there are several tenants.")
+]
+IntoTenant = Annotated[
+    str | None, typer.Option("--tenant", callback=_tenant_name, help="Use this tenant whatever the files say.")
+]
+
+
+@app.command()
+def validate(path: FlowsPath, tenant: IntoTenant = None, as_json: AsJson = False) -> None:
+    """Check the files and change nothing.
+
+    Example: engage flows validate flows/
+    """
+    tenants = read_flows(path, tenant_name=tenant)
+    if as_json:
+        _print_json({each.tenant_name: [flow.name for flow in each.flows] for each in tenants})
+        return
+    for each in tenants:
+        out.print(f"{each.tenant_name}: {_count(each)} valid", markup=False)
+
+
+@app.command()
+def apply(
+    path: FlowsPath,
+    tenant: IntoTenant = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Also delete flows that the files do not have.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put the flows of the files in force; flows that say the same get no new version.
+
+    Example: engage flows apply flows/demo.yaml
+    """
+    tenants = read_flows(path, tenant_name=tenant)
+    with _database() as connection:
+        reports = apply_tenants(connection, tenants, delete_missing=prune)
+    if as_json:
+        _print_json({name: vars(report) for name, report in reports.items()})
+        return
+    for name, report in reports.items():
+        for outcome, flow_names in vars(report).items():
+            for flow_name in flow_names:
+                out.print(f"{name}: {outcome} {flow_name}", markup=False)
+
+
+@app.command("list")
+def list_all(tenant: OfTenant = None, as_json: AsJson = False) -> None:
+    """List the flows of all tenants, or of one, by priority.
+
+    Example: engage flows list --tenant demo
+    """
+    with _database() as connection:
+        tenants = list_tenants(connection) if tenant is None else [find_tenant(connection, tenant)]
+        flows = [(each, stored) for each in tenants for stored in list_flows(connection, each)]
+    if as_json:
+        _print_json([_as_dict(each, stored) for each, stored in flows])
+        return
+    table = Table()
+    for heading in ("tenant", "priority", "flow", "version", "enabled", "actions", "business hours"):
+        table.add_column(heading, overflow="fold")
+    for each, stored in flows:
+        flow = stored.definition
+        table.add_row(
+            each.name,
+            str(flow.priority),
+            flow.name,
+            str(stored.version),
+            "yes" if flow.is_enabled else "no",
+            ", ".join(action.action_type for action in sorted(flow.actions, key=lambda action: action.action_order)),
+            _hours(flow),
+        )
+    out.print(table)
+
+
+@app.command()
+def show(
+    name: str,
+    version: Annotated[int | None, typer.Option(min=1, help="An earlier version; the current one by default.")] = None,
+    tenant: OfTenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the flow NAME as YAML that can be applied again.
+
+    Example: engage flows show "Paid social" --version 1
+    """
+    with _database() as connection:
+        owner = _one_tenant(connection, tenant)
+        stored = find_flow(connection, owner, name, version=version)
+    if as_json:
+        _print_json(_as_dict(owner, stored))
+    else:
+        out.print(to_yaml([stored.definition], tenant_name=owner.name), markup=False, soft_wrap=True, end="")
+
+
+@app.command()
+def delete(name: str, tenant: OfTenant = None, as_json: AsJson = False) -> None:
+    """Take the flow NAME out of matching for good; its history stays.
+
+    Example: engage flows delete "Paid social"
+    """
+    with _database() as connection:
+        owner = _one_tenant(connection, tenant)
+        delete_flow(connection, owner, name)
+    if as_json:
+        _print_json({"tenant": owner.name, "deleted": [name]})
+    else:
+        out.print(f"{owner.name}: deleted {name}", markup=False)
+
+
+@contextmanager
+def _database() -> Iterator[Connection]:
+    settings = load_settings()
+    url = database_url(settings)
+    if settings.database_url is None:
+        # The embedded server is ours alone. A server that others run is migrated by `engage db migrate` only.
+        migrate(url)
+    with connect(url) as connection:
+        yield connection
+
+
+def _one_tenant(connection: Connection, name: str | None) -> Tenant:
+    if name is not None:
+        return find_tenant(connection, name)
+    known = list_tenants(connection)
+    if len(known) == 1:
+        return known[0]
+    listed = ", ".join(each.name for each in known) or "none yet"
+    raise typer.BadParameter(f"say which tenant: {listed}", param_hint="--tenant")
+
+
+def _as_dict(tenant: Tenant, stored: StoredFlow) -> dict[str, Any]:
+    return {
+        "tenant": tenant.name,
+        "flow_id": str(stored.flow_id),
+        "version": stored.version,
+        **stored.definition.model_dump(mode="json"),
+    }
+
+
+def _hours(flow: Flow) -> str:
+    if not flow.use_custom_business_hours:
+        return ""
+    return f"{flow.business_hours_start:%H:%M} to {flow.business_hours_end:%H:%M} {flow.business_hours_timezone}"
+
+
+def _count(tenant: TenantFlows) -> str:
+    return "1 flow" if len(tenant.flows) == 1 else f"{len(tenant.flows)} flows"
+
+
+def _print_json(value: dict[str, Any] | Sequence[dict[str, Any]]) -> None:
+    out.print(json.dumps(value), markup=False, soft_wrap=True)

@@ -6,7 +6,7 @@ import sys
 import typer
 from rich.console import Console
 
-from engage_pipeline.cli import database
+from engage_pipeline.cli import database, uploads
 from engage_pipeline.errors import EngageError
 
 app = typer.Typer(
@@ -17,6 +17,9 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(database.app, name="db")
+app.command()(uploads.upload)
+app.add_typer(uploads.app, name="uploads")
+app.command("generate-leads")(uploads.generate_leads)
 
 
 def main() -> None:

@@ -1,0 +1,125 @@
+"""`engage upload`, `engage uploads` and `engage generate-leads`: lead files, and what became of them."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from engage_pipeline.database.connections import connect, database_url
+from engage_pipeline.database.tenants import find_tenant
+from engage_pipeline.intake.generator import write_generated_leads
+from engage_pipeline.intake.inbox import place_in_inbox
+from engage_pipeline.intake.uploads import RejectReason, Upload, find_upload, latest_uploads, reject_reasons
+from engage_pipeline.settings import load_settings
+
+app = typer.Typer(help="Lead files: what was loaded, and what was refused.", no_args_is_help=True)
+out = Console(highlight=False)
+
+ExistingFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+AsJson = Annotated[bool, typer.Option("--json", help="Plain JSON for programs.")]
+
+
+def upload(file: ExistingFile, tenant: Annotated[str, typer.Option(help="Whose leads they are.")] = "demo") -> None:
+    """Put FILE into the inbox of a tenant. The pipeline notices it there; nothing is loaded by this command.
+
+    Example: engage upload leads.csv --tenant demo
+    """
+    settings = load_settings()
+    with connect(database_url(settings)) as connection:
+        find_tenant(connection, tenant)
+    place = place_in_inbox(settings, tenant, file)
+    out.print(f"in the inbox: {place.relative_to(settings.inbox)}", markup=False, soft_wrap=True)
+    out.print("next: engage uploads list (while `engage dev` runs)", markup=False)
+
+
+def generate_leads(
+    file: Annotated[Path, typer.Argument(dir_okay=False, writable=True)],
+    rows: Annotated[int, typer.Option(min=0, help="Leads to write.")] = 1000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same file.")] = 0,
+) -> None:
+    """Write fictional leads to FILE as CSV: addresses at example domains, numbers set aside for fiction.
+
+    Example: engage generate-leads leads.csv --rows 5000 --seed 7
+    """
+    write_generated_leads(file, rows=rows, seed=seed)
+    out.print(f"{rows} leads written to {file}", markup=False, soft_wrap=True)
+    out.print(f"next: engage upload {file}", markup=False, soft_wrap=True)
+
+
+@app.command("list")
+def list_uploads(
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20, as_json: AsJson = False
+) -> None:
+    """List the newest uploads with their books.
+
+    Example: engage uploads list --limit 5
+    """
+    with connect(database_url(load_settings())) as connection:
+        uploads = latest_uploads(connection, at_most=limit)
+    if as_json:
+        _print_json([upload.as_json() for upload in uploads])
+        return
+    table = Table("upload", "tenant", "file", "status")
+    for heading in ("read", "inserted", "updated", "duplicate", "rejected"):
+        table.add_column(heading, justify="right")
+    for each in uploads:
+        names = (str(each.upload_id), each.tenant_name, each.file_name, each.status)
+        table.add_row(*map(Text, names), *map(str, _counts(each)))
+    out.print(table)
+
+
+@app.command()
+def show(upload_id: UUID, as_json: AsJson = False) -> None:
+    """Show what became of one upload: its books, why rows were rejected, or why the file was refused.
+
+    Example: engage uploads show 0199d3a0-5a5e-7c3e-8f5b-2f1f0c6f6d11 --json
+    """
+    with connect(database_url(load_settings())) as connection:
+        found = find_upload(connection, upload_id)
+        reasons = reject_reasons(connection, upload_id)
+    if as_json:
+        rejected = [
+            {"reason_code": each.reason_code, "row_count": each.row_count, "first_line_number": each.first_line_number}
+            for each in reasons
+        ]
+        _print_json({**found.as_json(), "rejected": rejected})
+        return
+    _draw(found, reasons)
+
+
+def _draw(upload: Upload, reasons: list[RejectReason]) -> None:
+    out.print(f"{upload.file_name} of {upload.tenant_name}: {upload.status}", markup=False)
+    if upload.refusal_reason:
+        out.print(f"{upload.refusal_code}: {upload.refusal_reason}", markup=False)
+    if upload.repeat_of:
+        out.print(f"the same bytes as upload {upload.repeat_of}, so nothing was read", markup=False)
+    if upload.status == "loaded":
+        books = Table("read", "inserted", "updated", "duplicate", "rejected")
+        books.add_row(*map(str, _counts(upload)))
+        out.print(books)
+    for channel, row_count in ((upload.column_mapping or {}).get("wishes_without_address") or {}).items():
+        out.print(f"{row_count} rows say no to {channel} and have no address for it", markup=False)
+    if reasons:
+        table = Table("rejected because", "rows", "first on line")
+        for each in reasons:
+            table.add_row(each.reason_code, str(each.row_count), str(each.first_line_number))
+        out.print(table)
+
+
+def _counts(upload: Upload) -> tuple[int, ...]:
+    return (
+        upload.rows_read,
+        upload.rows_inserted,
+        upload.rows_updated,
+        upload.rows_duplicate,
+        upload.rows_rejected,
+    )
+
+
+def _print_json(value: object) -> None:
+    out.print(json.dumps(value, ensure_ascii=False, indent=2), markup=False, soft_wrap=True)

@@ -1,0 +1,33 @@
+"""What a person can mend about a lead file."""
+
+from engage_pipeline.errors import EngageError
+
+
+class FileRefused(EngageError):
+    """A lead file cannot be read as a whole, so nothing of it is loaded.
+
+    Attributes:
+        refusal_code: the reason in one stable word, kept in `lead_uploads.refusal_code`.
+    """
+
+    code = "file-refused"
+
+    def __init__(self, refusal_code: str, *, what: str, why: str, fix: str) -> None:
+        self.refusal_code = refusal_code
+        super().__init__(what=what, why=why, fix=fix)
+
+    def as_dict(self) -> dict[str, str]:
+        return {**super().as_dict(), "refusal_code": self.refusal_code}
+
+
+class NoUpload(EngageError):
+    """An upload was named that does not exist."""
+
+    code = "no-upload"
+
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(
+            what=f"there is no upload {upload_id}",
+            why="a file has an id from the moment a sensor notices it in the inbox",
+            fix="run `engage uploads list` to see the ids",
+        )

@@ -1,0 +1,192 @@
+"""Files on their way: into the inbox, noticed there, loaded, and filed away with a report beside them."""
+
+import json
+import logging
+import shutil
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from engage_pipeline.database import leases
+from engage_pipeline.database.connections import Connection, connect
+from engage_pipeline.database.errors import LeaseLost
+from engage_pipeline.database.statements import load_statement
+from engage_pipeline.intake.load import load_upload
+from engage_pipeline.intake.uploads import Upload, UploadBooks, find_upload, uploads_of_paths
+from engage_pipeline.settings import Settings
+
+HERE = Path(__file__).parent
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _InboxFile:
+    """A settled file; `inbox_path` is relative to the inbox, `arrived_at` when it was last touched."""
+
+    inbox_path: str
+    tenant_name: str
+    name: str
+    byte_count: int
+    arrived_at: datetime
+
+
+def place_in_inbox(settings: Settings, tenant_name: str, file: Path) -> Path:
+    """Copy `file` to the tenant's folder of the inbox, where it appears whole or not at all.
+
+    Returns:
+        Where it is now; the name has a number when the folder has one of that name already.
+    """
+    folder = settings.inbox / tenant_name
+    folder.mkdir(parents=True, exist_ok=True)
+    hidden = folder / f".{uuid4().hex}"
+    try:
+        shutil.copyfile(file, hidden)
+        place = _reserved_place(folder, file)
+        hidden.replace(place)
+    finally:
+        hidden.unlink(missing_ok=True)
+    return place
+
+
+def register_new_files(connection: Connection, settings: Settings, *, now: datetime) -> list[UUID]:
+    """Give every settled file of the inbox a waiting upload, unless one is open for its path.
+
+    A file is settled when nothing has touched it for `upload_settle_seconds`. Hidden files are left alone. A folder
+    that no tenant is named like is left in place and reported as a warning. A file whose upload had finished when the
+    process died is filed away instead.
+
+    Returns:
+        The new uploads; empty when nothing new lies there.
+    """
+    tenants = {name: user_id for user_id, name in connection.execute("select id, name from users").fetchall()}
+    files = list(_settled_files(settings, tenants, now))
+    earlier = uploads_of_paths(connection, [file.inbox_path for file in files])
+    registered: list[UUID] = []
+    for file in files:
+        upload = earlier.get(file.inbox_path)
+        if upload is None:
+            registered += _register(connection, file, tenants[file.tenant_name], now=now)
+        elif upload.is_open:
+            continue
+        elif file.arrived_at <= upload.last_touched_at:
+            file_away(settings, upload)
+        else:
+            registered += _register(connection, file, tenants[file.tenant_name], now=now)
+    return registered
+
+
+def file_away(settings: Settings, upload: Upload) -> Path:
+    """Move a finished upload's file to processed/<tenant>/ (loaded, repeated) or refused/<tenant>/ (refused, failed).
+
+    A JSON report lies beside it. Both names begin with the upload's id. Doing it again changes nothing, so that the
+    next call repairs one that a crash cut short.
+
+    Returns:
+        Where the file is now.
+    """
+    shelf = settings.processed if upload.status in ("loaded", "repeated") else settings.refused
+    place = shelf / upload.tenant_name / f"{upload.upload_id}-{upload.file_name}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _write_whole(place.with_name(f"{place.name}.json"), upload.as_json())
+    # Once it has been moved, a file of that name in the inbox is another one.
+    if not place.exists():
+        try:
+            (settings.inbox / upload.inbox_path).replace(place)
+        except FileNotFoundError:
+            logger.warning("the file of upload %s is no longer in the inbox", upload.upload_id)
+    return place
+
+
+def ingest(url: str, settings: Settings, upload_id: UUID, attempt: int) -> UploadBooks | None:
+    """Load one upload under its lease and file it away. None: that attempt was superseded, and wrote nothing.
+
+    Raises:
+        NoUpload: there is no such upload.
+    """
+    with connect(url, application_name="engage intake") as connection:
+        upload = find_upload(connection, upload_id)
+        lease = leases.acquire(
+            connection, "lead_uploads", upload_id, attempt=attempt, lease_seconds=settings.lease_seconds
+        )
+        if lease is None:
+            return None
+        try:
+            with leases.kept_alive(url, lease, lease_seconds=settings.lease_seconds):
+                path = settings.inbox / upload.inbox_path
+                books = load_upload(url, lease, path=path, tenant=upload.tenant, now=datetime.now(UTC))
+        except LeaseLost:
+            return None
+        file_away(settings, find_upload(connection, upload_id))
+        return books
+
+
+def _reserved_place(folder: Path, file: Path) -> Path:
+    """An empty file under the first name like `file`'s that is free, so that two who place the same name get two."""
+    stem = file.stem.lstrip(".") or "leads"
+    for number in count(1):
+        place = folder / (f"{stem}{file.suffix}" if number == 1 else f"{stem}-{number}{file.suffix}")
+        try:
+            place.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return place
+    raise AssertionError("count() has no end")
+
+
+def _settled_files(settings: Settings, tenants: Collection[str], now: datetime) -> Iterator[_InboxFile]:
+    if not settings.inbox.is_dir():
+        return
+    for folder in sorted(settings.inbox.iterdir()):
+        if folder.name.startswith(".") or not folder.is_dir():
+            continue
+        files = [file for file in sorted(folder.iterdir()) if file.is_file() and not file.name.startswith(".")]
+        if folder.name not in tenants:
+            if files:
+                logger.warning("%d files wait in the inbox of %r, which is no tenant", len(files), folder.name)
+            continue
+        for file in files:
+            if not _is_text(file.name):
+                logger.warning("a file in the inbox of %r has a name that is not UTF-8", folder.name)
+                continue
+            try:
+                stat = file.stat()
+            except FileNotFoundError:
+                # A run filed it away since the folder was listed.
+                continue
+            # A copy may keep the modification time of its original; the change time is the file system's own.
+            arrived_at = datetime.fromtimestamp(max(stat.st_mtime, stat.st_ctime), UTC)
+            if (now - arrived_at).total_seconds() >= settings.upload_settle_seconds:
+                inbox_path = file.relative_to(settings.inbox).as_posix()
+                yield _InboxFile(inbox_path, folder.name, file.name, stat.st_size, arrived_at)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _register(connection: Connection, file: _InboxFile, user_id: UUID, *, now: datetime) -> list[UUID]:
+    rows = connection.execute(
+        load_statement(HERE, "register_upload"),
+        {
+            "user_id": user_id,
+            "file_name": file.name,
+            "inbox_path": file.inbox_path,
+            "file_bytes": file.byte_count,
+            "now": now,
+        },
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _write_whole(path: Path, report: dict[str, Any]) -> None:
+    hidden = path.with_name(f".{path.name}.{uuid4().hex}")
+    hidden.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    hidden.replace(path)

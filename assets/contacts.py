@@ -4,7 +4,9 @@ from uuid import UUID
 
 import dagster as dg
 
+from assets.metadata import counts_table, records_table
 from engage_pipeline.intake.inbox import ingest
+from engage_pipeline.intake.uploads import UploadBooks, find_upload, reject_reasons
 from engage_pipeline.resources import EngageResource, nothing_personal
 
 
@@ -25,6 +27,42 @@ def contacts(engage: EngageResource, config: Upload) -> dg.MaterializeResult[Non
     """Load one upload. A file that is refused is a row of lead_uploads, not a failed run."""
     with nothing_personal():
         books = ingest(engage.url, engage.settings, UUID(config.upload_id), config.attempt)
-    if books is None:
-        return dg.MaterializeResult(metadata={"superseded": True})
-    return dg.MaterializeResult(metadata={"upload_id": config.upload_id, "status": books.status})
+        if books is None:
+            return dg.MaterializeResult(metadata={"superseded": True})
+        return dg.MaterializeResult(metadata=_metadata(engage, books))
+
+
+def _metadata(engage: EngageResource, books: UploadBooks) -> dict[str, dg.MetadataValue | str | int | float]:
+    """The books, the mapping by header, and reject reasons by count: headers and line numbers, no values."""
+    with engage.connect() as connection:
+        upload = find_upload(connection, books.upload_id)
+        reasons = reject_reasons(connection, books.upload_id)
+    metadata: dict[str, dg.MetadataValue | str | int | float] = {
+        "upload_id": str(books.upload_id),
+        "status": books.status,
+        "rows_read": books.rows_read,
+        "books": counts_table(
+            {
+                "inserted": books.rows_inserted,
+                "updated": books.rows_updated,
+                "duplicate": books.rows_duplicate,
+                "rejected": books.rows_rejected,
+            },
+            name="became",
+            count="rows",
+        ),
+    }
+    if books.rows_read:
+        metadata["reject_rate"] = books.rows_rejected / books.rows_read
+    if books.refusal_code:
+        metadata["refusal"] = books.refusal_code
+    if upload.column_mapping:
+        metadata["column_mapping"] = dg.MetadataValue.json(upload.column_mapping)
+    if reasons:
+        metadata["reject_reasons"] = records_table(
+            [
+                {"reason": each.reason_code, "rows": each.row_count, "first line": each.first_line_number}
+                for each in reasons
+            ]
+        )
+    return metadata

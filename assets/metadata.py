@@ -13,7 +13,7 @@ def counts_table(counts: Mapping[str, int], *, name: str, count: str = "contacts
     total = sum(counts.values())
     return dg.MetadataValue.table(
         [
-            dg.TableRecord({name: key, count: value, "share": f"{value / total:.1%}"})
+            dg.TableRecord({name: key, count: value, "share": f"{value / total:.1%}" if total else ""})
             for key, value in sorted(counts.items(), key=lambda item: -item[1])
         ],
         schema=_schema({name: "string", count: "int", "share": "string"}),

@@ -97,11 +97,14 @@ def _contacts(connection: Connection) -> Sum:
     ).fetchall()
     total = connection.execute("select count(*) from contacts").fetchone()
     labels = {"matched": "assigned to a flow", "no_match": "no flow matches", "dnc": "do not contact"}
-    return Sum("contacts", total[0] if total else 0, {labels.get(reason, reason): count for reason, count in rows})
+    parts = {labels.get(str(reason), str(reason)): int(count) for reason, count in rows}
+    return Sum("contacts", total[0] if total else 0, parts)
 
 
 def _executions(connection: Connection) -> tuple[Sum, tuple[datetime, datetime] | None]:
-    rows = dict(connection.execute("select status, count(*) from flow_executions group by status").fetchall())
+    rows: dict[str, int] = dict(
+        connection.execute("select status, count(*) from flow_executions group by status").fetchall()
+    )
     waiting_on_unknown = _scalar(
         connection,
         "select count(distinct execution_id) from flow_action_logs as logs"

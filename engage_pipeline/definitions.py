@@ -6,19 +6,23 @@ from assets.contacts import contacts
 from assets.flow_action_logs import flow_action_logs
 from assets.flow_assignments import flow_assignments
 from assets.flow_executions import flow_executions
-from engage_pipeline.jobs import dispatch_due_actions, engage_new_contacts, ingest_leads
+from assets.warehouse import warehouse
+from engage_pipeline.jobs import dispatch_due_actions, engage_new_contacts, ingest_leads, refresh_warehouse
 from engage_pipeline.resources import EngageResource, MicroBatchRun
 from sensors.lead_uploads import lead_uploads
 from sensors.micro_batches import due_actions, new_contacts
+from sensors.warehouse_refresh import warehouse_refresh
 
 defs = dg.Definitions(
-    assets=[contacts, flow_assignments, flow_executions, flow_action_logs],
-    jobs=[ingest_leads, engage_new_contacts, dispatch_due_actions],
-    sensors=[lead_uploads, new_contacts, due_actions],
+    assets=[contacts, flow_assignments, flow_executions, flow_action_logs, warehouse],
+    jobs=[ingest_leads, engage_new_contacts, dispatch_due_actions, refresh_warehouse],
+    sensors=[lead_uploads, new_contacts, due_actions, warehouse_refresh],
     resources={
         "engage": EngageResource(),
         "micro_batch": MicroBatchRun.configure_at_launch(),
         # Ops pass counts to each other; nothing is pickled to disk, where it would stay.
         "io_manager": dg.mem_io_manager,
     },
+    # Automation runs have no job of their own, so this is their executor too.
+    executor=dg.in_process_executor,
 )

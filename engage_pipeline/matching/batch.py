@@ -30,7 +30,8 @@ def assign_batch(url: str, lease: Lease) -> pd.DataFrame:
     """
     with connect(url, application_name="engage matching") as connection:
         flows = enabled_flows(connection)
-        assigned = assign_flows(_contacts_of_batch(url, lease, flows), flows)
+        assigned = assign_flows(_contacts_of_batch(url, lease, flows), flows).astype(object)
+        assigned = assigned.where(assigned.notna(), None)
         with connection.transaction():
             lease.hold(connection)
             connection.execute(
@@ -50,22 +51,17 @@ def assign_batch(url: str, lease: Lease) -> pd.DataFrame:
 def with_custom_fields(contacts: pa.Table, names: Sequence[str]) -> pd.DataFrame:
     """The frame of `contacts` with one text column `custom_field:<name>` for each name, taken out of the JSON text of
     `custom_fields` in one pass. Names travel as data: they are bound, never written into the statement."""
+    frame: pd.DataFrame = contacts.drop_columns(["custom_fields"]).to_pandas()
+    if not names:
+        return frame
     with duckdb.connect() as staging:
         staging.register("contacts", contacts)
-        values = (
-            staging.execute(
-                "select json_extract_string(custom_fields, $paths) as found from contacts",
-                {"paths": [_json_pointer(name) for name in names]},
-            ).to_arrow_table()
-            if names
-            else None
-        )
-    frame: pd.DataFrame = contacts.drop_columns(["custom_fields"]).to_pandas()
-    if values is not None:
-        found = pd.DataFrame(values.column("found").to_pylist(), columns=pd.Index(names), dtype=object)
-        for name in names:
-            frame[f"custom_field:{name}"] = found[name]
-    return frame
+        found = staging.sql(
+            "select json_extract_string(custom_fields, $paths) as found from contacts",
+            params={"paths": [_json_pointer(name) for name in names]},
+        ).to_arrow_table()
+    values = pd.DataFrame(found.column("found").to_pylist(), columns=pd.Index(names), dtype=object)
+    return frame.join(values.add_prefix("custom_field:"))
 
 
 def _contacts_of_batch(url: str, lease: Lease, flows: Sequence[StoredFlow]) -> pd.DataFrame:

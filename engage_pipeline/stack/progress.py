@@ -24,7 +24,8 @@ class Progress:
     unbatched_count: int
     open_batches: int
     due_soon_count: int
-    last_change_at: datetime | None
+    last_batch_at: datetime | None
+    """When the last micro-batch was finished: everything it wrote was committed before."""
 
     @property
     def is_quiet(self) -> bool:
@@ -59,7 +60,7 @@ def read_progress(connection: Connection, *, now: datetime) -> Progress:
             (select count(*) from contacts where micro_batch_id is null),
             (select count(*) from micro_batches where status in ('waiting', 'running')),
             (select count(*) from flow_action_logs where status in ('pending', 'sending') and due_at < %(soon)s),
-            (select max(updated_at) from flow_action_logs)
+            (select max(finished_at) from micro_batches)
         """,
         {"soon": now + SOON},
     ).fetchone()
@@ -67,7 +68,7 @@ def read_progress(connection: Connection, *, now: datetime) -> Progress:
         "select action_type, status, count(*) from flow_action_logs group by 1, 2 order by 1, 2"
     ).fetchall()
     assert row is not None  # noqa: S101 - a select of scalars has one row
-    contacts, assigned, matched, open_executions, ended, uploads, unbatched, batches, due_soon, changed = row
+    contacts, assigned, matched, open_executions, ended, uploads, unbatched, batches, due_soon, last_batch_at = row
     return Progress(
         contact_count=contacts,
         assigned_count=assigned,
@@ -79,7 +80,7 @@ def read_progress(connection: Connection, *, now: datetime) -> Progress:
         unbatched_count=unbatched,
         open_batches=batches,
         due_soon_count=due_soon,
-        last_change_at=changed,
+        last_batch_at=last_batch_at,
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from engage_pipeline.flows.model import Flow
@@ -34,31 +35,18 @@ def business_hours(flow: Flow) -> BusinessHours | None:
     return BusinessHours(start, end, ZoneInfo(zone))
 
 
+@lru_cache(maxsize=1024)
 def next_open_instant(hours: BusinessHours | None, at: datetime) -> datetime:
     """`at` itself when the window is open then (or there is none), else the first instant after it that is open (UTC).
 
-    A start that the clock skips (spring) opens when the clock has jumped past it; a start that comes twice (autumn)
-    opens the first time.
+    Steps through the minutes of the wall clock instead of computing with starts, because a clock change can skip a
+    start, repeat one, or put the clock back into a window that had closed. A day has 1,440 minutes and every contact of
+    a chunk asks the same question, so the answer is remembered.
     """
     if hours is None or hours.is_open(at):
         return at
-    local_date = at.astimezone(hours.zone).date()
-    for days in range(3):
-        wall = datetime.combine(local_date + timedelta(days=days), hours.start, tzinfo=hours.zone)
-        # Through UTC and back: a wall time inside a spring gap lands on the far side of it.
-        opening = wall.astimezone(UTC)
-        if opening > at and hours.is_open(opening):
-            return opening
-        later = _first_open_minute(hours, opening) if opening > at else None
-        if later is not None:
-            return later
-    raise AssertionError("a daily window opens within three days")
-
-
-def _first_open_minute(hours: BusinessHours, after: datetime) -> datetime | None:
-    """A window that begins inside a spring gap may first be open some minutes after its nominal start."""
-    for minutes in range(1, 181):
-        candidate = after + timedelta(minutes=minutes)
-        if hours.is_open(candidate):
-            return candidate
-    return None
+    minute = at.astimezone(UTC).replace(second=0, microsecond=0)
+    while True:
+        minute += timedelta(minutes=1)
+        if hours.is_open(minute):
+            return minute

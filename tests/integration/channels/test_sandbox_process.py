@@ -7,12 +7,13 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
 from engage_pipeline.channels.sandbox.behaviour import Behaviour, InvalidBehaviour, load_behaviour
-from engage_pipeline.channels.sandbox.record import Record, RecordDamaged, RecordInUse, read_record
+from engage_pipeline.channels.sandbox.record import Entry, Record, RecordDamaged, RecordInUse, read_record
 from engage_pipeline.channels.sandbox.serve import PortInUse, listen, serve
 from engage_pipeline.settings import Settings
 
@@ -123,6 +124,15 @@ def test_a_line_that_is_not_the_sandboxes_is_named(tmp_path, line):
             read(path)
         assert caught.value.line_number == 1
     assert path.read_bytes() == line + b"\n"
+
+
+def test_an_idempotency_key_is_known_for_a_day(tmp_path):
+    at = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+    sent = Entry("effect", "resend", "ref-1", "m-1", "0", at.isoformat(), idempotency_key="ref-1", fingerprint="f")
+    with Record(tmp_path / "requests.jsonl") as record:
+        record.append(sent)
+        assert record.keyed_effect("ref-1", now=at + timedelta(hours=24)) == sent
+        assert record.keyed_effect("ref-1", now=at + timedelta(hours=24, seconds=1)) is None
 
 
 def test_a_record_that_is_not_there_is_empty(tmp_path):

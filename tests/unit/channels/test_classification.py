@@ -59,6 +59,7 @@ async def test_a_2xx_with_an_id_is_accepted(channel, body, provider_message_id, 
         {"id": None, "execution_id": "", "messages": []},
         {"id": 7, "execution_id": 7, "messages": [{"id": 7}]},
         {"messages": ["wamid.A"]},
+        {"id": "a\0", "execution_id": "a\ud800", "messages": [{"id": "a" * 513}]},
         {"error": {"code": 131000}, "message": "went wrong"},
     ],
 )
@@ -168,6 +169,8 @@ async def test_no_reason_carries_a_phone_number_or_an_email_address(channel, sta
         ("Mon, 23 Nov 2026 12:01:30 GMT", 90.0),
         ("Mon, 23 Nov 2026 12:01:30 -0000", 90.0),
         ("Mon, 23 Nov 2026 11:00:00 GMT", 0.0),
+        ("1e300", 604_800.0),
+        ("Mon, 23 Nov 2099 12:00:00 GMT", 604_800.0),
         ("soon", None),
         ("nan", None),
         ("inf", None),
@@ -177,6 +180,14 @@ async def test_no_reason_carries_a_phone_number_or_an_email_address(channel, sta
 def test_retry_after_is_read_as_seconds_or_as_a_date(value, seconds):
     assert retry_after_seconds(httpx.Response(429, headers={"Retry-After": value}), now=NOW) == seconds
     assert retry_after_seconds(httpx.Response(429), now=NOW) is None
+
+
+@pytest.mark.parametrize("channel", [BOLNA, WHATSAPP, RESEND])
+async def test_a_reason_can_always_be_stored(channel):
+    words = "bad\0 \ud800 end"
+    for body in ({"message": words, "name": words}, meta_error(7, words)):
+        answer = await answer_to(channel, 400, body)
+        assert (answer.reason + answer.code).isprintable()
 
 
 async def test_resend_is_not_asked_again_when_it_no_longer_knows_the_key():
@@ -191,3 +202,38 @@ async def test_resend_is_not_asked_again_when_it_no_longer_knows_the_key():
 async def test_whatsapp_cannot_be_asked():
     async with httpx.AsyncClient() as client:
         assert isinstance(await WHATSAPP.look_up(client, {}, reference=REFERENCE, sent_at=NOW), Unknown)
+
+
+def executions(*pages):
+    """A Bolna that lists `pages` and whose every execution carries our reference."""
+
+    def respond(request):
+        if "/v2/agent/" not in request.url.path:
+            return httpx.Response(200, json={"context_details": {"recipient_data": {"action_log_id": REFERENCE}}})
+        page = pages[min(int(request.url.params["page_number"]), len(pages)) - 1]
+        return httpx.Response(200, json=page) if isinstance(page, dict) else httpx.Response(page)
+
+    return httpx.AsyncClient(transport=httpx.MockTransport(respond))
+
+
+OURS = {"id": "e-1", "telephony_data": {"to_number": "15550100123"}}
+OTHER = {"id": "e-2", "telephony_data": {"to_number": "+15550100999"}}
+
+
+@pytest.mark.parametrize(
+    ("pages", "answer_type"),
+    [
+        ([{"data": [OTHER], "has_more": True}, {"data": [OURS], "has_more": False}], Accepted),
+        ([{"data": [OTHER], "has_more": False}], Unknown),
+        ([{"data": [OTHER], "has_more": True}], Unknown),
+        ([{"data": [OTHER], "has_more": True}, 429], Unknown),
+        ([{"data": ["x", {}, {"telephony_data": None}, {**OURS, "id": None}], "has_more": False}], Unknown),
+        ([{"data": None}], Unknown),
+        ([{"error": 400, "message": "x"}], Unknown),
+    ],
+)
+async def test_a_call_is_found_only_where_the_list_shows_it(pages, answer_type):
+    request = {"agent_id": "a-1", "recipient_phone_number": "+15550100123"}
+    async with executions(*pages) as client:
+        answer = await BOLNA.look_up(client, request, reference=REFERENCE, sent_at=NOW)
+    assert type(answer) is answer_type

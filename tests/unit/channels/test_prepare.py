@@ -31,6 +31,14 @@ def test_a_call_carries_our_reference_and_leaves_retries_to_the_ledger():
     }
 
 
+def test_ids_that_yaml_read_as_numbers_are_sent_as_text():
+    config = {"agent_id": 7, "phone_number_id": 15550100000, "template_id": 42}
+    call = BolnaCalls("http://127.0.0.1").prepare(ASHA, config, reference=REFERENCE)
+    assert (call["agent_id"], call["from_phone_number"]) == ("7", "15550100000")
+    message = WhatsAppMessages("http://127.0.0.1").prepare(ASHA, config, reference=REFERENCE)
+    assert (message["phone_number_id"], message["body"]["template"]["name"]) == ("15550100000", "42")
+
+
 def test_a_variable_cannot_take_the_place_of_our_reference():
     config = {"agent_id": "a-1", "phone_number_id": "+15550100000", "variables": ["action_log_id"]}
     recipient = Recipient(phone_e164="+15550100123", custom_fields={"action_log_id": "forged"})

@@ -16,7 +16,7 @@ import httpx
 from engage_pipeline.channels.answers import Accepted, Answer, Refused, Unknown
 from engage_pipeline.channels.http import exchange
 from engage_pipeline.channels.protocol import Recipient, Request
-from engage_pipeline.channels.responses import asks_to_wait, json_object, put_off, reason_text, text_field
+from engage_pipeline.channels.responses import asks_to_wait, identifier, json_object, put_off, reason_text, text_field
 from engage_pipeline.channels.variables import variable_values
 
 # An execution is created when the request arrives, shortly after the intent; the rest is for clocks that disagree.
@@ -40,9 +40,9 @@ class BolnaCalls:
     def prepare(self, recipient: Recipient, action_config: Mapping[str, Any], *, reference: str) -> Request:
         """The body of POST /call. Retries stay the ledger's, so Bolna's own are off."""
         return {
-            "agent_id": action_config["agent_id"],
+            "agent_id": str(action_config["agent_id"]),
             "recipient_phone_number": recipient.phone_e164,
-            "from_phone_number": action_config["phone_number_id"],
+            "from_phone_number": str(action_config["phone_number_id"]),
             "user_data": {**variable_values(recipient, action_config), "action_log_id": reference},
             "retry_config": {"enabled": False},
         }
@@ -54,7 +54,7 @@ class BolnaCalls:
             return response
         body = json_object(response)
         if response.is_success:
-            execution_id = text_field(body, "execution_id")
+            execution_id = identifier(body, "execution_id")
             return Accepted(execution_id) if execution_id else Unknown("Bolna answered without an execution_id")
         reason = reason_text(response, _error_words(body))
         if asks_to_wait(response):
@@ -77,7 +77,7 @@ class BolnaCalls:
             rows, has_more = page
             for row in rows:
                 if _called(row) == _digits(request["recipient_phone_number"]):
-                    execution_id = text_field(row, "id")
+                    execution_id = identifier(row, "id")
                     if execution_id and await self._carries(client, execution_id, reference):
                         return Accepted(execution_id)
             if not has_more:

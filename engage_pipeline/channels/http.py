@@ -121,9 +121,9 @@ async def exchange(
 def unanswered(error: Exception) -> TryLater | Unknown:
     """TryLater when no connection was made, so that nothing was sent; Unknown for every other failure.
 
-    aiohttp's own exception decides. httpx-aiohttp gives `httpx.ConnectTimeout` to a refused queue place and to a
-    server that hung up after reading the request alike (every `aiohttp.ClientConnectionError`), and lets
-    `aiohttp.ClientResponseError`, a response that is not HTTP, through as it is.
+    aiohttp's own exception decides, because httpx-aiohttp 0.2 gives `httpx.ConnectTimeout` to a refused connection, a
+    full queue, and a server that reset or hung up after it had read the request alike, and lets
+    `aiohttp.ClientResponseError`, for a response that is not HTTP, through as it is.
     """
     cause = error.__cause__ or error
     if isinstance(cause, _BEFORE_SENDING):

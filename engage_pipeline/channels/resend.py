@@ -14,7 +14,7 @@ import httpx
 from engage_pipeline.channels.answers import Accepted, Answer, Refused, Unknown
 from engage_pipeline.channels.http import exchange
 from engage_pipeline.channels.protocol import Recipient, Request
-from engage_pipeline.channels.responses import asks_to_wait, json_object, put_off, reason_text, text_field
+from engage_pipeline.channels.responses import asks_to_wait, identifier, json_object, put_off, reason_text, text_field
 from engage_pipeline.channels.variables import variable_values
 
 # The key lives 24 hours from its first arrival; the hour is for clocks that disagree.
@@ -47,7 +47,7 @@ class ResendEmails:
         if "text" in action_config:
             return {**message, "text": action_config["text"]}
         variables = variable_values(recipient, action_config)
-        return {**message, "template": {"id": action_config["template_id"], "variables": variables}}
+        return {**message, "template": {"id": str(action_config["template_id"]), "variables": variables}}
 
     async def send(self, client: httpx.AsyncClient, request: Request, *, reference: str) -> Answer:
         """Send the e-mail. A 5xx is TryLater: whether Resend acted or not, the key makes the next try harmless."""
@@ -57,14 +57,14 @@ class ResendEmails:
             return response
         body = json_object(response)
         if response.is_success:
-            email_id = text_field(body, "id")
+            email_id = identifier(body, "id")
             return Accepted(email_id) if email_id else Unknown("Resend answered without an id")
         reason = reason_text(response, text_field(body, "message"))
         if asks_to_wait(response) or response.is_server_error:
             return put_off(response, reason)
         # A 409 says that a request with this key is on its way or has already been taken.
         if response.is_client_error and response.status_code != 409:
-            return Refused(text_field(body, "name") or str(response.status_code), reason)
+            return Refused(identifier(body, "name") or str(response.status_code), reason)
         return Unknown(f"HTTP {response.status_code}: {reason}")
 
     async def look_up(

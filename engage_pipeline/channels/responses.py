@@ -11,6 +11,8 @@ from engage_pipeline.channels.answers import TryLater
 from engage_pipeline.masking import mask_personal
 
 _REASON_LENGTH = 300
+_IDENTIFIER_LENGTH = 512
+_LONGEST_WAIT_SECONDS = 7 * 86_400.0
 
 
 def json_object(response: httpx.Response) -> dict[str, Any]:
@@ -28,14 +30,23 @@ def text_field(body: dict[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
+def identifier(body: dict[str, Any], name: str) -> str | None:
+    """The field when it can be kept as an id: printable text of at most 512 characters, else None."""
+    value = text_field(body, name)
+    return value if value and value.isprintable() and len(value) <= _IDENTIFIER_LENGTH else None
+
+
 def retry_after_seconds(response: httpx.Response, *, now: datetime) -> float | None:
-    """`Retry-After` in seconds, 0.0 when the moment has passed, None when absent or unreadable (RFC 9110, 10.2.3)."""
+    """`Retry-After` in seconds, 0.0 when the moment has passed, None when absent or unreadable (RFC 9110, 10.2.3).
+
+    Never more than seven days, so that a broken clock at the provider does not put an action off for ever.
+    """
     value = response.headers.get("Retry-After", "").strip()
     try:
         seconds = float(value)
     except ValueError:
         return _seconds_until(value, now)
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
+    return _within_reason(seconds) if math.isfinite(seconds) else None
 
 
 def put_off(response: httpx.Response, reason: str) -> TryLater:
@@ -52,8 +63,12 @@ def asks_to_wait(response: httpx.Response) -> bool:
 
 
 def reason_text(response: httpx.Response, words: str | None) -> str:
-    """What the provider said, or its status when it said nothing, without phone numbers and e-mail addresses."""
-    return mask_personal(words or f"HTTP {response.status_code}")[:_REASON_LENGTH]
+    """What the provider said, or its status when it said nothing, without phone numbers and e-mail addresses.
+
+    Unprintable characters become spaces: PostgreSQL cannot store NUL or half a surrogate pair.
+    """
+    masked = mask_personal(words or f"HTTP {response.status_code}")[:_REASON_LENGTH]
+    return "".join(character if character.isprintable() else " " for character in masked)
 
 
 def _seconds_until(http_date: str, now: datetime) -> float | None:
@@ -63,4 +78,8 @@ def _seconds_until(http_date: str, now: datetime) -> float | None:
         return None
     if moment.tzinfo is None:  # a date that ends in -0000
         moment = moment.replace(tzinfo=UTC)
-    return max((moment - now).total_seconds(), 0.0)
+    return _within_reason((moment - now).total_seconds())
+
+
+def _within_reason(seconds: float) -> float:
+    return min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS)

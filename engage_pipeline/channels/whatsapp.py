@@ -15,7 +15,7 @@ import httpx
 from engage_pipeline.channels.answers import Accepted, Answer, Refused, Unknown
 from engage_pipeline.channels.http import exchange
 from engage_pipeline.channels.protocol import Recipient, Request
-from engage_pipeline.channels.responses import asks_to_wait, json_object, put_off, reason_text, text_field
+from engage_pipeline.channels.responses import asks_to_wait, identifier, json_object, put_off, reason_text, text_field
 from engage_pipeline.channels.variables import variable_values
 
 # Codes that say "not now, nothing was sent", with the seconds Meta's pages ask for where they name a number.
@@ -50,7 +50,7 @@ class WhatsAppMessages:
     def prepare(self, recipient: Recipient, action_config: Mapping[str, Any], *, reference: str) -> Request:
         """The sending number's id, which is part of the address, and the message. `language` is en_US unless set."""
         template: dict[str, Any] = {
-            "name": action_config["template_id"],
+            "name": str(action_config["template_id"]),
             "language": {"code": action_config.get("language", "en_US"), "policy": "deterministic"},
         }
         values = variable_values(recipient, action_config).values()
@@ -58,7 +58,7 @@ class WhatsAppMessages:
             parameters = [{"type": "text", "text": value} for value in values]
             template["components"] = [{"type": "body", "parameters": parameters}]
         return {
-            "phone_number_id": action_config.get("phone_number_id", "sandbox"),
+            "phone_number_id": str(action_config.get("phone_number_id", "sandbox")),
             "body": {
                 "messaging_product": "whatsapp",
                 "recipient_type": "individual",
@@ -71,7 +71,7 @@ class WhatsAppMessages:
 
     async def send(self, client: httpx.AsyncClient, request: Request, *, reference: str) -> Answer:
         """Send the message. The error's code decides, since Meta's HTTP statuses are not dependable."""
-        sender = quote(str(request["phone_number_id"]), safe="")
+        sender = quote(request["phone_number_id"], safe="")
         url = f"{self.base_url}/{self.version}/{sender}/messages"
         response = await exchange(client, "POST", url, body=request["body"])
         if not isinstance(response, httpx.Response):
@@ -92,7 +92,7 @@ class WhatsAppMessages:
 def _message_id(body: dict[str, Any]) -> str | None:
     messages = body.get("messages")
     if isinstance(messages, list) and messages and isinstance(messages[0], dict):
-        return text_field(messages[0], "id")
+        return identifier(messages[0], "id")
     return None
 
 

@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from engage_pipeline.channels.sandbox.behaviour import load_behaviour
 from engage_pipeline.channels.sandbox.serve import serve
 from engage_pipeline.settings import load_settings
+
+progress = Console(stderr=True, highlight=False)
 
 
 def sandbox(
@@ -17,4 +20,7 @@ def sandbox(
 
     Example: engage sandbox --behaviour faults.json
     """
-    serve(load_settings(), behaviour=load_behaviour(behaviour) if behaviour else None)
+    settings = load_settings()
+    conduct = load_behaviour(behaviour) if behaviour else None
+    progress.print(f"sandbox providers at {settings.sandbox_url}, record in {settings.sandbox_record}", soft_wrap=True)
+    serve(settings, behaviour=conduct)

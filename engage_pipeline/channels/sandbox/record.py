@@ -9,7 +9,7 @@ import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -140,7 +140,7 @@ class Record:
 
     def append(self, entry: Entry) -> None:
         """Write one line; when this returns it outlives the process."""
-        line = {name: value for name, value in asdict(entry).items() if value is not None or name in _ALWAYS_WRITTEN}
+        line = {name: value for name, value in vars(entry).items() if value is not None or name in _ALWAYS_WRITTEN}
         self._file.write(json.dumps(line).encode() + b"\n")
         self._remember(entry)
 

@@ -70,6 +70,7 @@ def sandbox_server(sandbox: Sandbox) -> uvicorn.Server:
             lifespan="off",
             ws="none",
             access_log=False,
+            proxy_headers=False,
             log_level="warning",
             timeout_graceful_shutdown=_STOP_SECONDS,
         )

@@ -1,0 +1,239 @@
+"""What each provider's response means, by the response alone: no server, no socket."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from engage_pipeline.channels.answers import Accepted, Refused, TryLater, Unknown
+from engage_pipeline.channels.bolna import BolnaCalls
+from engage_pipeline.channels.resend import ResendEmails
+from engage_pipeline.channels.responses import retry_after_seconds
+from engage_pipeline.channels.whatsapp import WhatsAppMessages
+
+REFERENCE = "3f2b8a52-6a0f-4f53-9f0e-2f6f0b3f4d11"
+BOLNA = BolnaCalls("http://127.0.0.1/bolna")
+WHATSAPP = WhatsAppMessages("http://127.0.0.1/whatsapp")
+RESEND = ResendEmails("http://127.0.0.1/resend", sender="engage@example.com")
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+async def answer_to(channel, status, body, headers=None):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    respond = httpx.MockTransport(lambda request: httpx.Response(status, content=content, headers=headers))
+    request = {"phone_number_id": "1", "body": {}} if channel is WHATSAPP else {}
+    async with httpx.AsyncClient(transport=respond) as client:
+        return await channel.send(client, request, reference=REFERENCE)
+
+
+def meta_error(code, message="(#1) words", details="more words"):
+    return {"error": {"message": message, "code": code, "error_data": {"details": details}, "fbtrace_id": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("channel", "body", "provider_message_id"),
+    [
+        (BOLNA, {"message": "done", "status": "queued", "execution_id": "e-1"}, "e-1"),
+        (WHATSAPP, {"messages": [{"id": "wamid.A", "message_status": "accepted"}]}, "wamid.A"),
+        (RESEND, {"id": "m-1"}, "m-1"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 201, 202])
+async def test_a_2xx_with_an_id_is_accepted(channel, body, provider_message_id, status):
+    assert await answer_to(channel, status, body) == Accepted(provider_message_id)
+
+
+@pytest.mark.parametrize("channel", [BOLNA, WHATSAPP, RESEND])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>It works!</html>",
+        b"",
+        b'{"id": ',
+        b"\xff\xfe",
+        b"[" * 20_000,
+        [],
+        "id",
+        {"id": None, "execution_id": "", "messages": []},
+        {"id": 7, "execution_id": 7, "messages": [{"id": 7}]},
+        {"messages": ["wamid.A"]},
+        {"id": "a\0", "execution_id": "a\ud800", "messages": [{"id": "a" * 513}]},
+        {"error": {"code": 131000}, "message": "went wrong"},
+    ],
+)
+async def test_a_2xx_without_a_usable_id_is_unknown(channel, body):
+    assert isinstance(await answer_to(channel, 200, body), Unknown)
+
+
+@pytest.mark.parametrize("channel", [BOLNA, WHATSAPP, RESEND])
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_redirect_is_not_followed_and_unknown(channel, status):
+    answer = await answer_to(channel, status, b"", {"Location": "http://127.0.0.1/elsewhere"})
+    assert isinstance(answer, Unknown)
+
+
+@pytest.mark.parametrize("channel", [BOLNA, WHATSAPP, RESEND])
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_request_to_wait_is_try_later_with_its_seconds(channel, status):
+    answer = await answer_to(channel, status, {"message": "slow down"}, {"Retry-After": "17"})
+    assert isinstance(answer, TryLater)
+    assert answer.retry_after_seconds == 17.0
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+async def test_a_5xx_may_have_acted_where_there_is_no_idempotency_key(status):
+    assert isinstance(await answer_to(BOLNA, status, {"detail": "Internal server error"}), Unknown)
+    assert isinstance(await answer_to(WHATSAPP, status, meta_error(131026)), Unknown)
+    assert isinstance(await answer_to(RESEND, status, {"name": "application_error", "message": "x"}), TryLater)
+
+
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        ({"error": 400, "message": "no such agent"}, Refused("400", "no such agent")),
+        ({"message": "no such agent"}, Refused("422", "no such agent")),
+        ({"detail": "Unrecognized access token"}, Refused("422", "Unrecognized access token")),
+        ({"detail": [{"msg": "not E.164"}]}, Refused("422", '[{"msg": "not E.164"}]')),
+        ({"error": "no such agent"}, Refused("422", "no such agent")),
+        (b"", Refused("422", "HTTP 422")),
+        (b"<html>", Refused("422", "HTTP 422")),
+    ],
+)
+async def test_every_shape_of_bolnas_errors_is_read(body, refused):
+    assert await answer_to(BOLNA, 422, body) == refused
+
+
+async def test_whatsapps_error_code_and_details_make_the_refusal():
+    answer = await answer_to(WHATSAPP, 400, meta_error(131026, "(#131026) Message undeliverable", "No WhatsApp"))
+    assert answer == Refused("131026", "(#131026) Message undeliverable: No WhatsApp")
+    assert await answer_to(WHATSAPP, 401, b"") == Refused("401", "HTTP 401")
+    assert await answer_to(WHATSAPP, 400, {"error": {"code": [1], "message": 5}}) == Refused("400", "HTTP 400")
+
+
+@pytest.mark.parametrize("status", [400, 403, 429, 500])
+@pytest.mark.parametrize(
+    ("code", "seconds"),
+    [(4, None), (80007, None), (130429, None), (131048, None), (131049, 86_400.0), (131056, 6.0), (131057, None)],
+)
+async def test_whatsapps_limits_are_try_later_whatever_the_status(status, code, seconds):
+    answer = await answer_to(WHATSAPP, status, meta_error(code))
+    assert isinstance(answer, TryLater)
+    assert answer.retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize("code", [1, 2, 131000, 131016, 135000])
+async def test_whatsapps_something_went_wrong_is_unknown_even_as_a_4xx(code):
+    assert isinstance(await answer_to(WHATSAPP, 400, meta_error(code)), Unknown)
+
+
+async def test_every_documented_whatsapp_code_that_asks_to_back_off_is_try_later(shared_folder: Path):
+    table = json.loads((shared_folder / "contracts/vectors/whatsapp_error_codes.json").read_text())
+    for row in table["codes"]:
+        if isinstance(row["code"], int):  # the rest are ranges
+            answer = await answer_to(WHATSAPP, 400, meta_error(row["code"]))
+            assert isinstance(answer, TryLater) == ("backoff" in row["action"] or row["action"] == "wait_24h"), row
+
+
+async def test_resends_error_name_is_the_code():
+    body = {"statusCode": 422, "name": "validation_error", "message": "Invalid `to` field."}
+    assert await answer_to(RESEND, 422, body) == Refused("validation_error", "Invalid `to` field.")
+    assert await answer_to(RESEND, 403, b"") == Refused("403", "HTTP 403")
+
+
+@pytest.mark.parametrize("name", ["concurrent_idempotent_requests", "invalid_idempotent_request"])
+async def test_a_409_of_resend_is_unknown_since_the_key_is_in_use(name):
+    assert isinstance(await answer_to(RESEND, 409, {"statusCode": 409, "name": name, "message": "x"}), Unknown)
+
+
+@pytest.mark.parametrize("channel", [BOLNA, WHATSAPP, RESEND])
+@pytest.mark.parametrize("status", [400, 429, 500])
+async def test_no_reason_carries_a_phone_number_or_an_email_address(channel, status):
+    words = "asha@example.com and +15550100123 and 15550100123 cannot be reached"
+    for body in ({"message": words}, {"detail": words}, {"detail": [words]}, {"error": words}, meta_error(7, words)):
+        answer = await answer_to(channel, status, body)
+        assert "asha@" not in answer.reason
+        assert "5550100123" not in answer.reason
+        assert len(answer.reason) < 400
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0.0),
+        ("120", 120.0),
+        ("1.5", 1.5),
+        (" 3 ", 3.0),
+        ("-5", 0.0),
+        ("Mon, 23 Nov 2026 12:01:30 GMT", 90.0),
+        ("Mon, 23 Nov 2026 12:01:30 -0000", 90.0),
+        ("Mon, 23 Nov 2026 11:00:00 GMT", 0.0),
+        ("1e300", 604_800.0),
+        ("Mon, 23 Nov 2099 12:00:00 GMT", 604_800.0),
+        ("soon", None),
+        ("nan", None),
+        ("inf", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(value, seconds):
+    assert retry_after_seconds(httpx.Response(429, headers={"Retry-After": value}), now=NOW) == seconds
+    assert retry_after_seconds(httpx.Response(429), now=NOW) is None
+
+
+@pytest.mark.parametrize("channel", [BOLNA, WHATSAPP, RESEND])
+async def test_a_reason_can_always_be_stored(channel):
+    words = "bad\0 \ud800 end"
+    for body in ({"message": words, "name": words}, meta_error(7, words)):
+        answer = await answer_to(channel, 400, body)
+        assert (answer.reason + answer.code).isprintable()
+
+
+async def test_resend_is_not_asked_again_when_it_no_longer_knows_the_key():
+    def never(request):
+        raise AssertionError("a request was sent")
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(never)) as client:
+        sent_at = datetime.now(UTC) - timedelta(hours=23, minutes=1)
+        assert isinstance(await RESEND.look_up(client, {}, reference=REFERENCE, sent_at=sent_at), Unknown)
+
+
+async def test_whatsapp_cannot_be_asked():
+    async with httpx.AsyncClient() as client:
+        assert isinstance(await WHATSAPP.look_up(client, {}, reference=REFERENCE, sent_at=NOW), Unknown)
+
+
+def executions(*pages):
+    """A Bolna that lists `pages` and whose every execution carries our reference."""
+
+    def respond(request):
+        if "/v2/agent/" not in request.url.path:
+            return httpx.Response(200, json={"context_details": {"recipient_data": {"action_log_id": REFERENCE}}})
+        page = pages[min(int(request.url.params["page_number"]), len(pages)) - 1]
+        return httpx.Response(200, json=page) if isinstance(page, dict) else httpx.Response(page)
+
+    return httpx.AsyncClient(transport=httpx.MockTransport(respond))
+
+
+OURS = {"id": "e-1", "telephony_data": {"to_number": "15550100123"}}
+OTHER = {"id": "e-2", "telephony_data": {"to_number": "+15550100999"}}
+
+
+@pytest.mark.parametrize(
+    ("pages", "answer_type"),
+    [
+        ([{"data": [OTHER], "has_more": True}, {"data": [OURS], "has_more": False}], Accepted),
+        ([{"data": [OTHER], "has_more": False}], Unknown),
+        ([{"data": [OTHER], "has_more": True}], Unknown),
+        ([{"data": [OTHER], "has_more": True}, 429], Unknown),
+        ([{"data": ["x", {}, {"telephony_data": None}, {**OURS, "id": None}], "has_more": False}], Unknown),
+        ([{"data": None}], Unknown),
+        ([{"error": 400, "message": "x"}], Unknown),
+    ],
+)
+async def test_a_call_is_found_only_where_the_list_shows_it(pages, answer_type):
+    request = {"agent_id": "a-1", "recipient_phone_number": "+15550100123"}
+    async with executions(*pages) as client:
+        answer = await BOLNA.look_up(client, request, reference=REFERENCE, sent_at=NOW)
+    assert type(answer) is answer_type

@@ -96,7 +96,9 @@ def test_names_tags_and_wishes() -> None:
     assert split_name("Ada King Lovelace") == ("Ada", "King Lovelace")
     assert split_name("Lovelace, Ada") == ("Ada", "Lovelace")
     assert split_tags("vip, DNC; vip | Select|") == ("vip", "DNC")
-    assert [states_wish(text) for text in ("Yes", "1", "2026-01-01", "No", "0", "", "unknown")] == [True] * 3 + [False] * 4
+    assert [states_wish(text) for text in ("Yes", "1", "2026-01-01", "No", "0", "", "unknown")] == [True] * 3 + [
+        False
+    ] * 4
 
 
 def test_a_lead_source_has_one_spelling_the_known_one_first() -> None:

@@ -173,9 +173,9 @@ ROWS = st.lists(
 
 @given(rows=ROWS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_books_balance_for_any_table_and_a_second_reading_adds_nobody(
+def test_the_books_balance_for_any_table(
     rows: list[tuple[str, ...]], load_file: LoadFile, connection: Connection
-) -> None:  # noqa: E501
+) -> None:
     connection.execute("truncate contacts, lead_uploads, rejected_rows, suppressions cascade")
     text = io.StringIO()
     writer = csv.writer(text)
@@ -186,8 +186,6 @@ def test_the_books_balance_for_any_table_and_a_second_reading_adds_nobody(
     assert books.rows_read == len(rows) == sum(counts(books)[1:])
     assert connection.execute("select count(*) from contacts").fetchone() == (books.rows_inserted,)
     assert connection.execute("select count(*) from rejected_rows").fetchone() == (books.rows_rejected,)
-    again = load_file(text.getvalue() + "\r\n")
-    assert (again.rows_read, again.rows_rejected) == (books.rows_read, books.rows_rejected)
 
 
 @given(texts=st.lists(TEXTS.filter(lambda text: "\x00" not in text), min_size=1, max_size=8))

@@ -76,7 +76,8 @@ def test_the_shortcut_for_emails_agrees_with_the_library(text: str) -> None:
     ("text", "expected"),
     [
         ("5", 5), ("-7", -7), ("05", "05"), ("2.5", 2.5), ("1.50", "1.50"), ("5.0", "5.0"), ("1e3", "1e3"),
-        ("-0", "-0"), ("12345678901234567890", "12345678901234567890"), ("true", True), ("TRUE", "TRUE"), (" x ", " x "),
+        ("-0", "-0"), ("12345678901234567890", "12345678901234567890"), ("true", True), ("TRUE", "TRUE"),
+        (" x ", " x "),
         ("Select", None), ("unknown", None), ("N/A", None), ("-", None), ("  ", None), ("inf", "inf"), ("nan", "nan"),
     ],
 )  # fmt: skip

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from itertools import repeat
 from typing import Any, TypeVar
 
@@ -32,6 +32,9 @@ _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,14}")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9]")
 _SPREADSHEET_FLOAT = re.compile(r"([0-9]{7,15})\.0")
 _SCIENTIFIC = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+")
+# The same digits are often written in several ways; the library ignores these marks as well.
+_PLAIN_PHONE = re.compile(r"\+?[0-9 ().-]+")
+_PUNCTUATION = re.compile(r"[ ().-]+")
 _PLAIN_LOCAL_PART = re.compile(r"[a-z0-9]+(?:[._+-][a-z0-9]+)*")
 
 Value = TypeVar("Value")
@@ -231,13 +234,26 @@ def phone_e164(text: str, region: str) -> str | None:
     stripped = whole[1] if whole else stripped
     if _SCIENTIFIC.fullmatch(stripped):
         return None
+    if _PLAIN_PHONE.fullmatch(stripped):
+        return _plain_phone_e164(_PUNCTUATION.sub("", stripped), region)
+    return _parsed_phone_e164(stripped, region)
+
+
+@lru_cache(maxsize=100_000)
+def _plain_phone_e164(digits: str, region: str) -> str | None:
+    return _parsed_phone_e164(digits, region)
+
+
+def _parsed_phone_e164(text: str, region: str) -> str | None:
     try:
-        number = phonenumbers.parse(stripped, region)
+        number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
     if not phonenumbers.is_valid_number(number):
         return None
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    # E.164 has no extension; the library's formatter would look for one at twice the cost.
+    zeros = "0" * (number.number_of_leading_zeros or 1) if number.italian_leading_zero else ""
+    return f"+{number.country_code}{zeros}{number.national_number}"
 
 
 def email_address(text: str) -> str | None:

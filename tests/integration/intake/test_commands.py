@@ -1,0 +1,56 @@
+"""The commands around lead files, against a real database."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from engage_pipeline.cli.app import app
+from engage_pipeline.database.connections import Connection
+from engage_pipeline.database.tenants import Tenant
+from engage_pipeline.errors import EngageError
+from engage_pipeline.settings import load_settings
+from tests.integration.intake.conftest import LoadFile
+
+
+@pytest.fixture
+def engage(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    monkeypatch.setenv("ENGAGE_DATABASE_URL", database)
+    monkeypatch.setenv("ENGAGE_HOME", str(tmp_path / "home"))
+    load_settings.cache_clear()
+    return CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_this_test_only() -> None:
+    load_settings.cache_clear()
+
+
+def test_leads_are_generated_and_put_into_the_inbox(engage: CliRunner, tenant: Tenant, tmp_path: Path) -> None:
+    file = tmp_path / "leads.csv"
+    assert engage.invoke(app, ["generate-leads", str(file), "--rows", "5", "--seed", "1"]).exit_code == 0
+    result = engage.invoke(app, ["upload", str(file)])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "home/inbox/demo/leads.csv").read_bytes() == file.read_bytes()
+    assert "engage uploads list" in result.output
+
+
+def test_a_file_for_nobody_is_not_taken(engage: CliRunner, tenant: Tenant, tmp_path: Path) -> None:
+    file = tmp_path / "leads.csv"
+    file.write_text("Id\n1\n")
+    result = engage.invoke(app, ["upload", str(file), "--tenant", "nobody"])
+    assert isinstance(result.exception, EngageError)
+    assert result.exception.code == "no-tenant"
+
+
+def test_the_books_are_shown(engage: CliRunner, load_file: LoadFile, connection: Connection) -> None:
+    books = load_file("Id,Do Not Call\n1,yes\n2\n")
+    [listed] = json.loads(engage.invoke(app, ["uploads", "list", "--json"]).stdout)
+    assert (listed["upload_id"], listed["rows_rejected"]) == (str(books.upload_id), 1)
+    assert "loaded" in engage.invoke(app, ["uploads", "list"]).stdout
+    shown = json.loads(engage.invoke(app, ["uploads", "show", str(books.upload_id), "--json"]).stdout)
+    assert shown["rejected"] == [{"reason_code": "wrong_field_count", "row_count": 1, "first_line_number": 3}]
+    drawn = engage.invoke(app, ["uploads", "show", str(books.upload_id)]).stdout
+    assert "wrong_field_count" in drawn
+    assert "1 rows say no to ai_call" in drawn

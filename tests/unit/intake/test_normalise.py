@@ -1,0 +1,131 @@
+"""Values as contacts keep them."""
+
+import json
+
+import phonenumbers
+import pytest
+from email_validator import EmailNotValidError, validate_email
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engage_pipeline.intake.mapping import map_columns
+from engage_pipeline.intake.normalise import (
+    Leads,
+    email_address,
+    normalise,
+    phone_e164,
+    split_name,
+    split_tags,
+    states_wish,
+    typed_value,
+)
+from engage_pipeline.intake.records import Records
+
+
+def clean(headers: list[str], *rows: list[str], spellings: dict[str, str] | None = None) -> Leads:
+    records = Records(list(rows), list(range(2, len(rows) + 2)), [])
+    return normalise(records, map_columns(headers, rows), region="US", lead_source_spellings=spellings or {})
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "expected"),
+    [
+        ("(212) 555-0123", "US", "+12125550123"),
+        ("+44 (0)20 7946 0958", "US", "+442079460958"),
+        ("06 1234 5678", "IT", "+390612345678"),
+        ("p:+12125550123", "US", "+12125550123"),
+        ("2125550123.0", "US", "+12125550123"),
+        ("9.198765E+11", "IN", None),
+        ("12345", "US", None),
+        ("cellular", "US", None),
+    ],
+)
+def test_phones_become_e164_or_nothing(text: str, region: str, expected: str | None) -> None:
+    assert phone_e164(text, region) == expected
+
+
+@given(st.text(alphabet="0123456789 ()+-.", max_size=18), st.sampled_from(["US", "IN", "IT", "GB", "DE"]))
+def test_the_shortcuts_for_phones_agree_with_the_library(text: str, region: str) -> None:
+    if text.strip().endswith(".0"):
+        return
+    try:
+        number = phonenumbers.parse(text, region)
+        valid = phonenumbers.is_valid_number(number)
+    except phonenumbers.NumberParseException:
+        valid = False
+    expected = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if valid else None
+    assert phone_e164(text, region) == expected
+
+
+@given(
+    st.one_of(
+        st.emails(),
+        st.text(alphabet="aB9.-_+'", max_size=8).map(lambda local: f"{local}@example.com"),
+        st.sampled_from(["a@localhost", "a@x.test", "a@xn--bcher-kva.example.com", "A@Example.COM", "a b@example.org"]),
+    )
+)
+def test_the_shortcut_for_emails_agrees_with_the_library(text: str) -> None:
+    try:
+        expected = validate_email(text.strip().lower(), check_deliverability=False).normalized.lower()
+    except EmailNotValidError:
+        expected = None
+    assert email_address(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("5", 5), ("-7", -7), ("05", "05"), ("2.5", 2.5), ("1.50", "1.50"), ("5.0", "5.0"), ("1e3", "1e3"),
+        ("-0", "-0"), ("12345678901234567890", "12345678901234567890"), ("true", True), ("TRUE", "TRUE"),
+        (" x ", " x "),
+        ("Select", None), ("unknown", None), ("N/A", None), ("-", None), ("  ", None), ("inf", "inf"), ("nan", "nan"),
+    ],
+)  # fmt: skip
+def test_custom_values_keep_a_type_only_when_nothing_is_lost(text: str, expected: object) -> None:
+    value = typed_value(text)
+    assert (type(value), value) == (type(expected), expected)
+
+
+@given(st.text())
+def test_a_custom_value_prints_as_the_text_it_came_from(text: str) -> None:
+    value = typed_value(text)
+    if value is not None:
+        assert (value if isinstance(value, str) else json.dumps(value)) == text
+
+
+def test_names_tags_and_wishes() -> None:
+    assert split_name("Ada King Lovelace") == ("Ada", "King Lovelace")
+    assert split_name("Lovelace, Ada") == ("Ada", "Lovelace")
+    assert split_tags("vip, DNC; vip | Select|") == ("vip", "DNC")
+    assert [states_wish(text) for text in ("Yes", "1", "2026-01-01", "No", "0", "", "unknown")] == [True] * 3 + [
+        False
+    ] * 4
+
+
+def test_a_lead_source_has_one_spelling_the_known_one_first() -> None:
+    rows = [["1", "google"], ["2", " Google "], ["3", "Cold   call"], ["4", "COLD CALL"]]
+    leads = clean(["Id", "Lead Source"], *rows, spellings={"google": "Google"}).leads
+    assert [lead.lead_source for lead in leads] == ["Google", "Google", "Cold call", "Cold call"]
+
+
+def test_an_invalid_phone_is_kept_as_text_while_another_key_holds_the_row() -> None:
+    found = clean(["Phone", "Email"], ["12345", "ada@example.com"], ["12345", ""], ["", "not an address"], ["", ""])
+    assert [(lead.phone_e164, lead.custom_fields) for lead in found.leads] == [(None, {"Phone": "12345"})]
+    assert [row.reason_code for row in found.rejected] == ["invalid_phone", "invalid_email", "no_identity"]
+    assert not any("12345" in row.reason for row in found.rejected)
+
+
+def test_a_second_phone_column_helps_where_the_first_is_blank() -> None:
+    leads = clean(["Phone", "MobilePhone"], ["212-555-0101", ""], ["212-555-0102", "212-555-0103"]).leads
+    assert [lead.phone_e164 for lead in leads] == ["+12125550101", "+12125550103"]
+    assert leads[1].custom_fields == {"Phone": "212-555-0102"}
+
+
+def test_an_id_alone_makes_a_contact_and_nul_never_does() -> None:
+    found = clean(["Id", "Note"], ["1", "fine"], ["2", "a\x00b"], ["9" * 501, "x"])
+    assert [lead.external_id for lead in found.leads] == ["1"]
+    assert [row.reason_code for row in found.rejected] == ["unstorable_text"] * 2
+
+
+def test_do_not_contact_is_the_tag_that_every_channel_obeys() -> None:
+    assert [lead.tags for lead in clean(["Id", "DNC"], ["1", "yes"], ["2", "no"]).leads] == [("DNC",), ()]

@@ -6,7 +6,7 @@ import sys
 import typer
 from rich.console import Console
 
-from engage_pipeline.cli import database
+from engage_pipeline.cli import database, stats
 from engage_pipeline.errors import EngageError
 
 app = typer.Typer(
@@ -17,6 +17,8 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(database.app, name="db")
+app.command()(stats.stats)
+app.command()(stats.sql)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import sys
 import typer
 from rich.console import Console
 
-from engage_pipeline.cli import database, flows, stack, uploads
+from engage_pipeline.cli import database, flows, stack, stats, uploads
 from engage_pipeline.cli.sandbox import sandbox
 from engage_pipeline.errors import EngageError
 
@@ -22,6 +22,8 @@ app.command()(stack.dev)
 app.command()(uploads.upload)
 app.add_typer(uploads.app, name="uploads")
 app.add_typer(flows.app, name="flows")
+app.command()(stats.stats)
+app.command()(stats.sql)
 app.command()(stack.books)
 app.add_typer(stack.batches, name="batches")
 app.add_typer(database.app, name="db")

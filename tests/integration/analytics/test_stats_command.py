@@ -1,0 +1,95 @@
+"""`engage stats` and `engage sql` as a person and as a program call them."""
+
+import csv
+import io
+import json
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from engage_pipeline.analytics.errors import NoWarehouse, QueryFailed
+from engage_pipeline.cli.app import app
+from engage_pipeline.cli.stats import success_rates_table
+from engage_pipeline.settings import load_settings
+
+
+@pytest.fixture
+def engage(path, monkeypatch):
+    """Runs an `engage` command in an installation whose warehouse is the test's."""
+    monkeypatch.setenv("ENGAGE_HOME", str(path.parent.parent))
+    load_settings.cache_clear()
+    yield lambda *arguments: CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments)
+    load_settings.cache_clear()
+
+
+@pytest.fixture
+def warehouse(build, history):
+    """Thirty accepted calls and one refused, one e-mail still pending."""
+    for status in ["success"] * 30 + ["failed"]:
+        history.walk("Brightway Homes", "Welcome [new]", [("ai_call", status)])
+    history.walk("Northlight Solar", "Revive", [("email", "pending")])
+    return build()
+
+
+def rendered(table):
+    console = Console(width=200, file=io.StringIO())
+    console.print(table)
+    return console.file.getvalue()
+
+
+def test_the_table_shows_each_rate_with_its_bar_and_interval(warehouse):
+    lines = rendered(success_rates_table(warehouse.path)).splitlines()
+    (calls,) = [line for line in lines if "ai_call" in line]
+    assert "Welcome [new]" in calls
+    assert "█████████▋  96.8%" in calls
+    assert "83.8% to 99.4%" in calls
+    (mails,) = [line for line in lines if "email" in line]
+    assert "none attempted" in mails
+    assert f"{warehouse.as_of:%H:%M:%S} UTC" in lines[0]
+
+
+def test_an_empty_warehouse_gives_an_empty_table(build):
+    assert success_rates_table(build().path).row_count == 0
+
+
+def test_stats_as_json_is_one_array_and_the_path_goes_to_stderr(engage, warehouse):
+    result = engage("stats", "--json")
+    assert result.exit_code == 0
+    calls, mails = json.loads(result.stdout)
+    assert (calls["tenant_name"], calls["success_count"], calls["enough_data"]) == ("Brightway Homes", 30, True)
+    assert (mails["open_count"], mails["success_rate"]) == (1, None)
+    assert result.stderr.strip() == str(warehouse.path)
+
+
+def test_stats_for_people_prints_the_table(engage, warehouse):
+    result = engage("stats")
+    assert "Flow success rates" in result.stdout
+    assert "Revive" in result.stdout
+
+
+def test_sql_answers_as_a_table_as_json_and_as_csv(engage, warehouse):
+    question = "select flow_name, success_count from flow_success_rates where channel = 'ai_call'"
+    assert "Welcome [new]" in engage("sql", question).stdout
+    assert json.loads(engage("sql", question, "--json").stdout) == [{"flow_name": "Welcome [new]", "success_count": 30}]
+    lines = list(csv.reader(io.StringIO(engage("sql", question, "--csv").stdout)))
+    assert lines == [["flow_name", "success_count"], ["Welcome [new]", "30"]]
+
+
+def test_sql_writes_instants_with_their_zone(engage, warehouse):
+    (row,) = json.loads(engage("sql", "select as_of from warehouse_build", "--json").stdout)
+    assert row["as_of"] == warehouse.as_of.isoformat()
+
+
+def test_sql_refuses_two_formats_at_once(engage, warehouse):
+    assert engage("sql", "select 1", "--json", "--csv").exit_code == 2
+
+
+def test_sql_never_writes(engage, warehouse):
+    result = engage("sql", "delete from flow_success_rates")
+    assert isinstance(result.exception, QueryFailed)
+
+
+def test_without_a_warehouse_the_commands_say_how_to_get_one(engage):
+    for arguments in (["stats"], ["sql", "select 1"]):
+        assert isinstance(engage(*arguments).exception, NoWarehouse)

@@ -1,0 +1,437 @@
+"""The warehouse end to end: rows into PostgreSQL, a build, rows out of the DuckDB file."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import pandas as pd
+import pytest
+
+from engage_pipeline.analytics.errors import GrainBroken, ModelFailed, NoWarehouse, QueryFailed
+from engage_pipeline.analytics.models import MODELS_FOLDER, load_models
+from engage_pipeline.analytics.read import open_warehouse, query
+from engage_pipeline.analytics.warehouse import build_warehouse
+from engage_pipeline.database.connections import connect
+
+STATUSES = ("pending", "sending", "success", "failed", "skipped", "unknown")
+CHANNELS = ("ai_call", "whatsapp_message", "email")
+
+
+def rates(path):
+    return {
+        (row["flow_name"], row["channel"]): row for row in query(path, "select * from flow_success_rates").as_dicts()
+    }
+
+
+def wilson_by_bisection(success_count, attempted_count, *, side):
+    """The bound by its definition: the p for which the observed rate lies exactly 1.96 standard errors away."""
+    rate = success_count / attempted_count
+    z = 1.959963984540054
+
+    def is_plausible(p):
+        return abs(rate - p) <= z * math.sqrt(p * (1 - p) / attempted_count)
+
+    inside, outside = rate, float(side == "high")
+    if is_plausible(outside):
+        return outside
+    for _ in range(200):
+        middle = (inside + outside) / 2
+        if is_plausible(middle):
+            inside = middle
+        else:
+            outside = middle
+    return inside
+
+
+def write_model(folder, name, body, *, grain, reads, columns):
+    path = folder / "marts" / f"{name}.sql"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [f"-- {name}", f"-- grain: one row per thing ({grain})", f"-- reads: {reads}"]
+    lines += [f"-- column {column}: a column" for column in columns]
+    path.write_text("\n".join([*lines, body, ""]))
+
+
+def test_an_empty_database_gives_empty_models_with_all_their_columns(build, path):
+    built = build()
+    assert built.is_published
+    assert set(built.row_counts.values()) == {0}
+    answer = query(path, "select * from flow_success_rates")
+    (mart,) = (model for model in load_models(MODELS_FOLDER) if model.name == "flow_success_rates")
+    assert (answer.columns, answer.rows) == (tuple(mart.columns), ())
+
+
+def test_every_status_is_counted_in_its_own_column(build, path, history):
+    walks = {"pending": 1, "sending": 2, "success": 6, "failed": 3, "skipped": 4, "unknown": 5}
+    for status, count in walks.items():
+        for _ in range(count):
+            history.walk("Brightway Homes", "Welcome", [("ai_call", status)])
+    build()
+    row = rates(path)["Welcome", "ai_call"]
+    assert row["user_id"] == str(history.tenant("Brightway Homes"))
+    assert row["flow_id"] == str(history.flow("Brightway Homes", "Welcome"))
+    assert row["flow_priority"] == 0
+    counts = ("attempted_count", "success_count", "unknown_count", "open_count", "skipped_count")
+    assert tuple(row[name] for name in counts) == (9, 6, 5, 3, 4)
+    assert row["success_rate"] == pytest.approx(6 / 9)
+    assert row["enough_data"] is False
+
+
+def test_a_rate_without_attempts_is_null_and_so_is_its_interval(build, path, history):
+    history.walk("Brightway Homes", "Welcome", [("email", "unknown")])
+    build()
+    row = rates(path)["Welcome", "email"]
+    assert (row["attempted_count"], row["unknown_count"]) == (0, 1)
+    assert (row["success_rate"], row["success_rate_low"], row["success_rate_high"]) == (None, None, None)
+    assert row["enough_data"] is False
+
+
+def test_test_runs_and_waits_are_in_no_row(build, path, history):
+    history.walk("Brightway Homes", "Welcome", [("ai_call", "success")], is_test_run=True)
+    history.walk("Brightway Homes", "Follow up", [("wait", "success"), ("email", "success")])
+    build()
+    assert list(rates(path)) == [("Follow up", "email")]
+
+
+def test_thirty_attempts_are_enough_data(build, path, history):
+    for flow, count in (("Twenty-nine", 29), ("Thirty", 30)):
+        for _ in range(count):
+            history.walk("Brightway Homes", flow, [("ai_call", "success")])
+    build()
+    enough = {flow: row["enough_data"] for (flow, _), row in rates(path).items()}
+    assert enough == {"Twenty-nine": False, "Thirty": True}
+
+
+def test_the_numbers_agree_with_pandas_on_the_same_rows(build, path, history, connection):
+    # Every third walk is a test run; two tenants have a flow of the same name.
+    for number in range(90):
+        tenant, flow = ("Brightway Homes", "Northlight Solar")[number % 2], ("Welcome", "Revive")[number % 5 == 0]
+        logs = [(CHANNELS[(number + order) % 3], STATUSES[(number * 7 + order) % 6]) for order in range(3)]
+        history.walk(tenant, flow, logs, is_test_run=number % 3 == 0)
+    build()
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select e.user_id, e.flow_id, l.action_type, l.status, e.is_test_run"
+            " from flow_action_logs l join flow_executions e on e.id = l.execution_id"
+        )
+        logs = pd.DataFrame(cursor.fetchall(), columns=["user_id", "flow_id", "channel", "status", "is_test_run"])
+    expected = {}
+    for (user_id, flow_id, channel), group in logs[~logs["is_test_run"]].groupby(["user_id", "flow_id", "channel"]):
+        of = group["status"].value_counts()
+        success_count, failed_count = int(of.get("success", 0)), int(of.get("failed", 0))
+        attempted_count = success_count + failed_count
+        expected[str(user_id), str(flow_id), channel] = (
+            attempted_count,
+            success_count,
+            int(of.get("unknown", 0)),
+            int(of.get("pending", 0) + of.get("sending", 0)),
+            int(of.get("skipped", 0)),
+            success_count / attempted_count if attempted_count else None,
+        )
+    found = query(
+        path,
+        "select user_id, flow_id, channel, attempted_count, success_count, unknown_count, open_count, skipped_count,"
+        " success_rate from flow_success_rates",
+    )
+    assert len(found.rows) == len(expected) == 12
+    assert {row[:3]: row[3:] for row in found.rows} == expected
+
+
+@pytest.mark.parametrize(
+    ("success_count", "failed_count"), [(1, 0), (0, 1), (0, 40), (40, 0), (1, 39), (20, 20), (7, 3)]
+)
+def test_the_interval_is_wilsons(build, path, history, success_count, failed_count):
+    for status, count in (("success", success_count), ("failed", failed_count)):
+        for _ in range(count):
+            history.walk("Brightway Homes", "Welcome", [("ai_call", status)])
+    build()
+    row = rates(path)["Welcome", "ai_call"]
+    attempted_count = success_count + failed_count
+    low = wilson_by_bisection(success_count, attempted_count, side="low")
+    high = wilson_by_bisection(success_count, attempted_count, side="high")
+    assert row["success_rate_low"] == pytest.approx(low, abs=1e-9)
+    assert row["success_rate_high"] == pytest.approx(high, abs=1e-9)
+    assert 0 <= row["success_rate_low"] <= row["success_rate"] <= row["success_rate_high"] <= 1
+
+
+def test_a_known_interval_has_its_published_value(build, path, history):
+    """81 of 263: Newcombe (1998), table I, gives 0.2553 to 0.3662 for the score method without correction."""
+    for status, count in (("success", 81), ("failed", 182)):
+        for _ in range(count):
+            history.walk("Brightway Homes", "Welcome", [("ai_call", status)])
+    build()
+    row = rates(path)["Welcome", "ai_call"]
+    assert (round(row["success_rate_low"], 4), round(row["success_rate_high"], 4)) == (0.2553, 0.3662)
+
+
+def test_a_deleted_flow_keeps_its_rates(build, path, history, connection):
+    history.walk("Brightway Homes", "Welcome", [("ai_call", "success")])
+    connection.execute("update auto_engagement_flows set deleted_at = now(), priority = null, is_enabled = false")
+    build()
+    row = rates(path)["Welcome", "ai_call"]
+    assert (row["success_count"], row["flow_priority"]) == (1, None)
+    assert query(path, "select is_deleted, is_enabled from stg_flows").rows == ((True, False),)
+
+
+def test_no_model_repeats_its_key(build, path, history):
+    for tenant in ("Brightway Homes", "Northlight Solar"):
+        for channel in CHANNELS:
+            history.walk(tenant, "Welcome", [(channel, "success"), (channel, "failed")])
+    build()
+    for model in load_models(MODELS_FOLDER):
+        key = ", ".join(model.key)
+        assert query(path, f"select {key} from {model.name} group by all having count(*) > 1").rows == ()  # noqa: S608
+
+
+def test_as_of_is_a_moment_whose_commits_are_all_in_the_file(build, path, history, connection):
+    history.walk("Brightway Homes", "Welcome", [("ai_call", "success")])
+    (committed_by,) = connection.execute("select clock_timestamp()").fetchone()
+    built = build()
+    assert built.as_of > committed_by
+    ((built_at, as_of, row_counts),) = query(path, "select built_at, as_of, row_counts from warehouse_build").rows
+    assert (built_at, as_of, row_counts) == (built.built_at, built.as_of, dict(built.row_counts))
+    assert as_of.utcoffset() == timedelta(0)
+    assert row_counts["flow_success_rates"] == row_counts["raw.flow_action_logs"] == 1
+
+
+def test_tables_and_columns_carry_their_descriptions(build, path):
+    build()
+    for model in load_models(MODELS_FOLDER):
+        table = f"where schema_name = 'main' and table_name = '{model.name}'"
+        assert query(path, f"select comment from duckdb_tables() {table}").rows == ((model.description,),)  # noqa: S608
+        columns = query(path, f"select column_name, comment from duckdb_columns() {table} order by column_index")  # noqa: S608
+        assert dict(columns.rows) == model.columns
+
+
+def test_each_model_file_runs_as_it_is_in_a_shell_on_the_warehouse(build, path, history):
+    history.walk("Brightway Homes", "Welcome", [("ai_call", "success")])
+    build()
+    for model in load_models(MODELS_FOLDER):
+        pasted = query(path, model.path.read_text(encoding="utf-8"))
+        assert pasted.rows == query(path, f"select * from {model.name}").rows  # noqa: S608
+
+
+def test_another_process_reads_whole_builds_while_the_file_is_replaced(build, path, history):
+    history.walk("Brightway Homes", "Welcome", [("ai_call", "success")])
+    build()
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READ_IN_A_LOOP, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    reader.stdout.readline()
+    for _ in range(10):
+        history.walk("Brightway Homes", "Welcome", [("ai_call", "success"), ("email", "failed")])
+        build()
+    seen, _ = reader.communicate("stop\n", timeout=60)
+    assert reader.returncode == 0
+    # Each read saw all tables of one build; the counts go up by one execution a build.
+    assert len(set(seen.split())) > 2
+    assert query(path, "select count(*) from stg_flow_executions").rows == ((11,),)
+
+
+READ_IN_A_LOOP = """
+import select, sys
+from pathlib import Path
+from engage_pipeline.analytics.read import open_warehouse
+
+print("ready", flush=True)
+while not select.select([sys.stdin], [], [], 0)[0]:
+    with open_warehouse(Path(sys.argv[1])) as warehouse:
+        ((executions, logs, counted),) = warehouse.execute(
+            "select (select count(*) from stg_flow_executions), (select count(*) from raw.flow_action_logs),"
+            " (select sum(attempted_count) from flow_success_rates)"
+        ).fetchall()
+        ((recorded,),) = warehouse.execute("select row_counts from warehouse_build").fetchall()
+    assert logs == counted == 2 * executions - 1, (executions, logs, counted)
+    assert recorded["stg_flow_executions"] == executions
+    print(executions)
+"""
+
+BUILD = """
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from engage_pipeline.analytics.warehouse import build_warehouse
+
+url, path, models = sys.argv[1:]
+build_warehouse(url, Path(path), models_folder=Path(models), now=datetime.now(UTC))
+"""
+
+
+def test_a_reader_keeps_the_file_that_it_opened(build, path, history):
+    history.walk("Brightway Homes", "Welcome", [("ai_call", "success")])
+    build()
+    with open_warehouse(path) as warehouse:
+        history.walk("Brightway Homes", "Welcome", [("ai_call", "success")])
+        build()
+        assert warehouse.execute("select attempted_count from flow_success_rates").fetchall() == [(1,)]
+    assert query(path, "select attempted_count from flow_success_rates").rows == ((2,),)
+
+
+def test_a_killed_build_leaves_the_old_file_and_the_next_build_clears_up(build, path, history, database, tmp_path):
+    history.walk("Brightway Homes", "Welcome", [("ai_call", "success")])
+    before = build()
+    endless = tmp_path / "endless"
+    write_model(
+        endless,
+        "endless",
+        "select count(*) as a from range(10_000_000_000_000) as t(n) where hash(n) = 0",
+        grain="a",
+        reads="",
+        columns=["a"],
+    )
+    child = subprocess.Popen([sys.executable, "-c", BUILD, database, str(path), str(endless)])
+    deadline = time.monotonic() + 30
+    while not list(path.parent.glob("*.building")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.5)
+    assert child.poll() is None
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert list(path.parent.glob("*.building"))
+    assert query(path, "select as_of from warehouse_build").rows == ((before.as_of,),)
+
+    history.walk("Brightway Homes", "Welcome", [("ai_call", "success")])
+    build()
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["engage.duckdb", "engage.duckdb.lock"]
+    assert rates(path)["Welcome", "ai_call"]["success_count"] == 2
+
+
+def test_the_half_built_file_of_a_living_process_is_left_alone(build, path):
+    path.parent.mkdir()
+    other = path.with_name(f"{path.name}.{os.getppid()}-0a1b2c3d.building")
+    other.touch()
+    build()
+    assert other.exists()
+
+
+def test_two_builds_at_once_both_end_and_the_later_snapshot_stays(build, path, history, database):
+    history.walk("Brightway Homes", "Welcome", [("ai_call", "success")])
+    children = [
+        subprocess.Popen([sys.executable, "-c", BUILD, database, str(path), str(MODELS_FOLDER)]) for _ in range(3)
+    ]
+    assert [child.wait(timeout=60) for child in children] == [0, 0, 0]
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["engage.duckdb", "engage.duckdb.lock"]
+    assert rates(path)["Welcome", "ai_call"]["success_count"] == 1
+
+
+def test_an_earlier_snapshot_never_takes_the_place_of_a_later_one(build, path):
+    build()
+    with duckdb.connect(path) as warehouse:
+        warehouse.execute("update warehouse_build set as_of = as_of + interval 1 hour")
+    before = query(path, "select as_of from warehouse_build").rows
+    assert build().is_published is False
+    assert query(path, "select as_of from warehouse_build").rows == before
+
+
+@pytest.mark.parametrize("damage", ["not a database", ""])
+def test_a_damaged_file_is_replaced(build, path, damage):
+    path.parent.mkdir()
+    path.write_text(damage)
+    assert build().is_published
+    assert query(path, "select count(*) from warehouse_build").rows == ((1,),)
+
+
+def test_a_log_left_by_somebody_who_wrote_to_the_old_file_does_not_spoil_the_new_one(build, path):
+    build()
+    write_and_die = (
+        "import duckdb, os, sys; held = duckdb.connect(sys.argv[1]);"
+        " held.execute('create table a as select 1 as b'); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", write_and_die, str(path)], check=True)
+    assert path.with_name(f"{path.name}.wal").exists()
+    build()
+    assert query(path, "select count(*) from warehouse_build").rows == ((1,),)
+
+
+def test_no_personal_data_reaches_the_file(build, path, history):
+    planted = {
+        "phone": "+12025550143",
+        "email": "marlowe.quill@example.com",
+        "first_name": "Marlowe-Quillfeather",
+        "error_message": "no route to +12025550143",
+        "request": '{"to": "+12025550143", "email": "marlowe.quill@example.com", "name": "Marlowe-Quillfeather"}',
+    }
+    for status in STATUSES:
+        history.walk("Brightway Homes", "Welcome", [("ai_call", status)], **planted)
+    build()
+    secrets = ("2025550143", "marlowe.quill", "Quillfeather")
+    content = path.read_bytes()
+    assert not [secret for secret in secrets if secret.encode() in content]
+    # DuckDB may compress what it stores, so the tables are read as well.
+    for schema, table in query(path, "select schema_name, table_name from duckdb_tables()").rows:
+        rows = repr(query(path, f'select * from "{schema}"."{table}"').rows)  # noqa: S608
+        assert not [secret for secret in secrets if secret in rows]
+
+
+def test_a_model_that_fails_is_named_and_the_old_file_stays(build, path, tmp_path, history):
+    history.walk("Brightway Homes", "Welcome", [("ai_call", "success")])
+    before = build()
+    folder = tmp_path / "models"
+    write_model(folder, "broken", "select name::int as a from raw.users", grain="a", reads="raw.users", columns=["a"])
+    with pytest.raises(ModelFailed, match=r"broken\.sql"):
+        build(folder)
+    assert query(path, "select as_of from warehouse_build").rows == ((before.as_of,),)
+    assert not list(path.parent.glob("*.building*"))
+
+
+def test_a_model_that_repeats_its_key_is_not_published(build, path, tmp_path):
+    folder = tmp_path / "models"
+    write_model(folder, "doubled", "select 1 as a from range(3) as t(n)", grain="a", reads="", columns=["a"])
+    with pytest.raises(GrainBroken) as caught:
+        build(folder)
+    assert caught.value.repeated_count == 2
+    assert not path.exists()
+
+
+def test_a_database_that_cannot_be_reached_leaves_the_old_file(build, path):
+    before = build()
+    with pytest.raises(Exception, match="refused"):
+        build_warehouse("postgresql://127.0.0.1:1/nothing", path, models_folder=MODELS_FOLDER, now=datetime.now(UTC))
+    assert query(path, "select as_of from warehouse_build").rows == ((before.as_of,),)
+    assert not list(path.parent.glob("*.building*"))
+
+
+def test_a_build_reads_one_moment_while_others_write(build, path, history, database):
+    """Executions are read after their logs; without one snapshot some would have no log yet."""
+    history.flow("Brightway Homes", "Welcome")
+    is_done = threading.Event()
+
+    def write():
+        with connect(database) as own_connection:
+            own = replace(history, connection=own_connection)
+            while not is_done.is_set():
+                with own_connection.transaction():
+                    own.walk("Brightway Homes", "Welcome", [("ai_call", "success")])
+
+    with ThreadPoolExecutor() as pool:
+        writing = pool.submit(write)
+        for _ in range(5):
+            row_counts = build().row_counts
+            assert row_counts["raw.flow_executions"] == row_counts["raw.flow_action_logs"]
+        is_done.set()
+        writing.result()
+
+
+def test_a_file_that_is_not_there_is_a_typed_error(path):
+    with pytest.raises(NoWarehouse) as caught:
+        query(path, "select 1")
+    assert "engage dev" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    "sql", ["create table a (b int)", "select nothing from nowhere", "selec 1", "", "  -- nothing"]
+)
+def test_a_query_that_duckdb_refuses_is_a_typed_error(build, path, sql):
+    build()
+    with pytest.raises(QueryFailed):
+        query(path, sql)

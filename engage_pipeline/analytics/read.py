@@ -1,6 +1,7 @@
 """Opens the published warehouse for reading. Nothing here writes to it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,3 +59,18 @@ def query(path: Path, sql: str) -> QueryResult:
             return QueryResult(tuple(column[0] for column in answer.description), tuple(answer.fetchall()))
         except duckdb.Error as error:
             raise QueryFailed(reason=str(error)) from error
+
+
+def published_as_of(path: Path) -> datetime | None:
+    """The snapshot that the published warehouse was built from; None when there is none, or none that can be read.
+
+    Whatever was committed before that instant is in the file.
+    """
+    import duckdb
+
+    try:
+        with open_warehouse(path) as warehouse:
+            rows = warehouse.execute("select as_of from warehouse_build").fetchall()
+    except (NoWarehouse, duckdb.Error):
+        return None
+    return rows[0][0] if rows else None

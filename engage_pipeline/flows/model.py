@@ -34,6 +34,7 @@ REQUIRED_CONFIG: dict[ActionType, tuple[str, ...]] = {
 }
 
 LONGEST_WAIT_MINUTES = 525_600  # a year
+LARGEST_EXACT_FLOAT = 2**53  # beyond it, JSON gives back another number (RFC 8259, section 6)
 LARGEST_PRIORITY = 2**31 - 1  # the column's type, integer
 
 
@@ -82,6 +83,8 @@ def _unstorable(value: object) -> Iterator[str]:
     elif isinstance(value, float):
         if not math.isfinite(value):
             yield f"{value} is not a number that can be stored"
+        elif abs(value) > LARGEST_EXACT_FLOAT:
+            yield f"{value} is too large to be kept to the digit"
     elif value is not None and not isinstance(value, bool | int):
         yield f"{value} is a {type(value).__name__}, not text or a number (put it in quotes)"
 
@@ -169,7 +172,9 @@ def _check_text(key: str, value: object) -> None:
 class Flow(_Strict):
     """A flow of one tenant: who it is for, when it may act, and what it does."""
 
-    name: Annotated[StorableText, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    name: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), BeforeValidator(_storable)
+    ]
     description: StorableText | None = None
     priority: Annotated[int, Field(strict=True, ge=0, le=LARGEST_PRIORITY)]
     is_enabled: StrictBool = True

@@ -133,6 +133,14 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        # Between single quotes PyYAML writes these as they are, and reads them back as line breaks.
+        style = '"' if any(each in text for each in "\x85\u2028\u2029") else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
 
 @dataclass(frozen=True)
 class _FlowFile:
@@ -337,7 +345,7 @@ def _syntax_problem(error: UnicodeDecodeError | yaml.YAMLError | RecursionError)
         mark = error.problem_mark or error.context_mark
         return mark.line + 1 if mark else 1, ", ".join(part for part in (error.context, error.problem) if part)
     if isinstance(error, yaml.reader.ReaderError):
-        return 1, f"character number {error.position} (#x{ord(error.character):04x}) is not allowed"
+        return 1, f"the character at position {error.position} (U+{int(error.character):04X}) is not allowed"
     if isinstance(error, UnicodeDecodeError):
         return error.object[: error.start].count(b"\n") + 1, "the file is not UTF-8"
     return 1, "nested too deeply"

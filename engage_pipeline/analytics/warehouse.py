@@ -74,10 +74,13 @@ def build_warehouse(url: str, path: Path, *, models_folder: Path, now: datetime)
     try:
         with duckdb.connect(building) as warehouse:
             warehouse.execute("set TimeZone = 'UTC'")
+            # One commit instead of one a table and comment, each of which would wait for the disk.
+            warehouse.begin()
             with _snapshot(url) as (snapshot, as_of):
                 row_counts = _copy_raw_tables(snapshot, warehouse, load_raw_tables())
             row_counts |= _build_models(warehouse, models)
             _record_build(warehouse, built_at=now, as_of=as_of, row_counts=row_counts)
+            warehouse.commit()
             warehouse.execute("checkpoint")
         _sync(building)
         is_published = _publish(building, path, as_of=as_of)

@@ -289,14 +289,16 @@ def test_a_killed_build_leaves_the_old_file_and_the_next_build_clears_up(build, 
         columns=["a"],
     )
     child = subprocess.Popen([sys.executable, "-c", BUILD, database, str(path), str(endless)])
-    deadline = time.monotonic() + 30
-    while not list(path.parent.glob("*.building")):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    time.sleep(0.5)
-    assert child.poll() is None
-    os.kill(child.pid, signal.SIGKILL)
-    child.wait()
+    try:
+        deadline = time.monotonic() + 30
+        while not list(path.parent.glob("*.building")):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(0.5)
+        assert child.poll() is None
+    finally:
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
     assert list(path.parent.glob("*.building"))
     assert query(path, "select as_of from warehouse_build").rows == ((before.as_of,),)
 
@@ -415,11 +417,12 @@ def test_a_build_reads_one_moment_while_others_write(build, path, history, datab
 
     with ThreadPoolExecutor() as pool:
         writing = pool.submit(write)
-        for _ in range(5):
-            row_counts = build().row_counts
-            assert row_counts["raw.flow_executions"] == row_counts["raw.flow_action_logs"]
-        is_done.set()
+        try:
+            counts = [build().row_counts for _ in range(5)]
+        finally:
+            is_done.set()
         writing.result()
+    assert [of["raw.flow_executions"] for of in counts] == [of["raw.flow_action_logs"] for of in counts]
 
 
 def test_a_file_that_is_not_there_is_a_typed_error(path):

@@ -116,6 +116,16 @@ async def test_a_fault_can_be_given_to_one_request_only(sandbox, http):
     assert [type(answer) for answer in answers] == [Accepted, Refused, Accepted]
 
 
+async def look_up_until_known(sender):
+    """Until the provider sees that the first caller has left, its key is in progress and the answer is Unknown."""
+    for _ in range(100):
+        answer = await sender.look_up()
+        if not isinstance(answer, Unknown):
+            break
+        await asyncio.sleep(0.05)
+    return answer
+
+
 @pytest.mark.parametrize("action_type", ["ai_call", "email"])
 @pytest.mark.parametrize("fault", ["accepts then hangs", "accepts then drops the line"])
 async def test_a_lost_answer_is_found_without_a_second_effect(sandbox, http, action_type, fault):
@@ -125,7 +135,7 @@ async def test_a_lost_answer_is_found_without_a_second_effect(sandbox, http, act
     sandbox.inject(None)
     [(reference, provider_message_id)] = sandbox.effects()
     assert reference == sender.reference
-    assert await sender.look_up() == Accepted(provider_message_id)
+    assert await look_up_until_known(sender) == Accepted(provider_message_id)
     assert len(sandbox.effects()) == 1
 
 

@@ -1,6 +1,8 @@
 """Fixtures that every test shares: a real embedded PostgreSQL, one database a test."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -17,9 +19,14 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a PostgreSQL server that lives as long as the test run, with a migrated template database."""
-    home = tmp_path_factory.mktemp("server")
+def server_url() -> Iterator[str]:
+    """URL of a PostgreSQL server that lives as long as the test run, with a migrated template database.
+
+    Not below pytest's own temporary folder: a second pytest makes that private again, and as root the server runs as
+    another user.
+    """
+    home = Path(tempfile.mkdtemp(prefix="engage-tests-"))
+    home.chmod(0o755)
     url = embedded.start(home)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("alter system set fsync = off")
@@ -28,6 +35,7 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     migrate(_with_database(url, "template_engage"))
     yield url
     embedded.stop(home)
+    shutil.rmtree(home)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ HEADERS = (
     "City",
     "Budget",
     "Score",
-    "Product Interest",
+    "Plan",
     "Created Time",
     "Tags",
     "Do Not Call",
@@ -49,13 +49,13 @@ _LAST_NAMES = (
     "Weber", "Xu", "Yilmaz", "Zhou",
 )  # fmt: skip
 _LEAD_SOURCES = (
-    "Facebook", "facebook", "Google", "google", "Google ", "Website", "website", "Referral", "Cold Call", "Trade Show",
-    "Partner", "Newsletter", "Select",
+    "Facebook", "facebook", "Google Ads", "google ads", "Google Ads ", "Website", "website", "LinkedIn", "Referral",
+    "Trade Show", "Webinar", "Autumn Webinar", "Demo Request", "demo request", "Select",
 )  # fmt: skip
 _COMPANY_BEGINNINGS = ("Blue Harbor", "Cedar", "Northwind", "Silver Fern", "Copper Kettle", "Juniper", "Lantern")
 _COMPANY_ENDINGS = ("Logistics", "Foods, Inc.", "Dental Care", "Studio", "& Sons", "Robotics")
 _CITIES = ("Austin", "Boston", "Chicago", "Denver", "Houston", "Miami", "Phoenix", "Portland", "Seattle", "unknown")
-_PRODUCTS = ("Solar panels", "Home insurance", "Data course", "CRM suite", "Gym membership", "")
+_PLANS = ("Starter", "Starter", "Team", "Team", "Enterprise", "")
 _TAGS = ("", "", "", "vip", "newsletter", "webinar; vip", "returning|newsletter", "trial, webinar")
 _DNC_TAGS = ("DNC", "dnc", "Do Not Contact", "vip; do-not-contact")
 _BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
@@ -104,7 +104,7 @@ def _lead(rng: random.Random, number: int) -> list[str]:
         rng.choice(_CITIES),
         str(rng.randrange(500, 50_000, 500)),
         str(rng.randrange(101)),
-        rng.choice(_PRODUCTS),
+        rng.choice(_PLANS),
         (_BEGINNING + timedelta(seconds=rng.randrange(300 * 86_400))).isoformat(),
         rng.choice(_DNC_TAGS if rng.random() < SAYS_NO else _TAGS),
         _flag(rng),

@@ -5,7 +5,6 @@ from uuid import UUID
 import dagster as dg
 
 from assets.metadata import counts_table, records_table
-from engage_pipeline.intake.inbox import ingest
 from engage_pipeline.intake.uploads import UploadBooks, find_upload, reject_reasons
 from engage_pipeline.resources import EngageResource, nothing_personal
 
@@ -25,6 +24,8 @@ class Upload(dg.Config):
 )
 def contacts(engage: EngageResource, config: Upload) -> dg.MaterializeResult[None]:
     """Load one upload. A file that is refused is a row of lead_uploads, not a failed run."""
+    from engage_pipeline.intake.ingest import ingest
+
     with nothing_personal():
         books = ingest(engage.url, engage.settings, UUID(config.upload_id), config.attempt)
         if books is None:

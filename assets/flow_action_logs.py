@@ -6,10 +6,8 @@ The ops run one after another over one lease; concurrency within an op is asynch
 import dagster as dg
 
 from assets.metadata import records_table
-from engage_pipeline.channels.registry import sandbox_channels
+from engage_pipeline.clock import utc_now
 from engage_pipeline.execution.batches import finish_batch
-from engage_pipeline.execution.dispatch import dispatch_client, dispatch_due, utc_now
-from engage_pipeline.execution.ledger import close_unknown, complete_waits
 from engage_pipeline.resources import EngageResource, MicroBatchRun, nothing_personal
 
 Report = dict[str, dict[str, int]]
@@ -22,6 +20,8 @@ Report = dict[str, dict[str, int]]
 )
 def wait(engage: EngageResource, micro_batch: MicroBatchRun) -> Report:
     """pending -> success for elapsed waits; unknown -> failed for results that nobody could resolve in time."""
+    from engage_pipeline.execution.ledger import close_unknown, complete_waits
+
     if micro_batch.lease is None:
         return {}
     with nothing_personal(), engage.connect() as connection:
@@ -35,6 +35,9 @@ def _channel_op(action_type: str, description: str) -> dg.OpDefinition:
     async def send(
         context: dg.OpExecutionContext, engage: EngageResource, micro_batch: MicroBatchRun, report: Report
     ) -> Report:
+        from engage_pipeline.channels.registry import sandbox_channels
+        from engage_pipeline.execution.dispatch import dispatch_client, dispatch_due
+
         if micro_batch.lease is None:
             return report
         settings = engage.settings

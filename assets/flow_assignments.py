@@ -5,7 +5,6 @@ from collections import Counter
 import dagster as dg
 
 from assets.metadata import counts_table, preview
-from engage_pipeline.matching.batch import assign_batch
 from engage_pipeline.resources import EngageResource, MicroBatchRun, nothing_personal
 
 
@@ -18,6 +17,8 @@ from engage_pipeline.resources import EngageResource, MicroBatchRun, nothing_per
 )
 def flow_assignments(engage: EngageResource, micro_batch: MicroBatchRun) -> dg.MaterializeResult[None]:
     """Match the contacts of one micro-batch."""
+    from engage_pipeline.matching.batch import assign_batch
+
     if micro_batch.lease is None:
         return dg.MaterializeResult(metadata={"superseded": True})
     with nothing_personal():

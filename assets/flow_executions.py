@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from engage_pipeline.execution.dispatch import utc_now
+from engage_pipeline.clock import utc_now
 from engage_pipeline.execution.start import start_executions
 from engage_pipeline.resources import EngageResource, MicroBatchRun, nothing_personal
 

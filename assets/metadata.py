@@ -1,9 +1,12 @@
 """Metadata that a person can use: counts, shares and short preview tables. Ids only, nothing personal."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PREVIEW_ROWS = 10
 
@@ -20,7 +23,7 @@ def counts_table(counts: Mapping[str, int], *, name: str, count: str = "contacts
     )
 
 
-def preview(frame: pd.DataFrame) -> dg.TableMetadataValue:
+def preview(frame: "pd.DataFrame") -> dg.TableMetadataValue:
     """The first rows of a frame that carries ids and nothing personal, every value as text."""
     head = frame.head(PREVIEW_ROWS).astype(object).where(frame.head(PREVIEW_ROWS).notna(), "")
     return dg.MetadataValue.table(

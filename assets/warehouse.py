@@ -7,8 +7,7 @@ import dagster as dg
 from assets.metadata import records_table
 from engage_pipeline.analytics.models import MODELS_FOLDER, Model, load_models
 from engage_pipeline.analytics.read import query
-from engage_pipeline.analytics.warehouse import build_warehouse
-from engage_pipeline.execution.dispatch import utc_now
+from engage_pipeline.clock import utc_now
 from engage_pipeline.resources import EngageResource, nothing_personal
 
 GROUP = "warehouse"
@@ -51,6 +50,8 @@ def _spec(model: Model) -> dg.AssetSpec:
 @dg.multi_asset(specs=[_spec(model) for model in MODELS], name="warehouse", can_subset=False)
 def warehouse(engage: EngageResource) -> Iterator[dg.MaterializeResult[None]]:
     """Rebuild every model beside the published file and swap it in; readers keep the file they opened."""
+    from engage_pipeline.analytics.warehouse import build_warehouse
+
     with nothing_personal():
         settings = engage.settings
         build = build_warehouse(engage.url, settings.warehouse, models_folder=MODELS_FOLDER, now=utc_now())

@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     dagster_port: Annotated[int, Field(ge=1, le=65535)] = 3000
     """Port of the Dagster UI in `engage dev`, on 127.0.0.1."""
 
-    batch_size: Annotated[int, Field(ge=1)] = 1000
+    batch_size: Annotated[int, Field(ge=1)] = 2500
     """Contacts or due actions in one micro-batch."""
 
     max_open_batches: Annotated[int, Field(ge=1)] = 8

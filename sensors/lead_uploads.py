@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.contacts import Upload
+from engage_pipeline.clock import utc_now
 from engage_pipeline.database.leases import requested
-from engage_pipeline.execution.dispatch import utc_now
 from engage_pipeline.intake.inbox import register_new_files
 from engage_pipeline.jobs import ingest_leads
 from engage_pipeline.resources import EngageResource, nothing_personal

@@ -30,6 +30,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from engage_pipeline.database.vocabulary import (
+    ACTION_LOG_STATUSES,
+    ACTION_TYPES,
+    ASSIGNMENT_REASONS,
+    BATCH_KINDS,
+    BATCH_STATUSES,
+    CHANNELS,
+    CONDITION_OPERATORS,
+    CONDITION_TYPES,
+    EXECUTE_CONDITIONS,
+    EXECUTION_STATUSES,
+    UPLOAD_STATUSES,
+)
+
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -39,20 +53,6 @@ metadata = MetaData(
         "ix": "idx_%(table_name)s_%(column_0_N_name)s",
     }
 )
-
-CONDITION_TYPES = ("lead_source", "entry_type", "custom_field")
-CONDITION_OPERATORS = ("equals", "not_equals", "contains", "any")
-ACTION_TYPES = ("ai_call", "whatsapp_message", "email", "wait")
-EXECUTE_CONDITIONS = ("always", "if_previous_success", "if_previous_failed")
-EXECUTION_STATUSES = ("pending", "running", "completed", "failed", "cancelled", "skipped")
-ACTION_LOG_STATUSES = ("pending", "sending", "success", "failed", "skipped", "unknown")
-ASSIGNMENT_REASONS = ("matched", "no_match", "dnc", "suppressed", "unreachable")
-UPLOAD_STATUSES = ("waiting", "running", "loaded", "refused", "repeated", "failed")
-BATCH_KINDS = ("new_contacts", "due_actions")
-BATCH_STATUSES = ("waiting", "running", "done", "failed")
-ADDRESS_COLUMNS = {"ai_call": "phone_e164", "whatsapp_message": "phone_e164", "email": "email"}
-"""Channel -> the column of `contacts` that it needs."""
-CHANNELS = tuple(ADDRESS_COLUMNS)
 
 
 def _one_of(column: str, allowed: tuple[str, ...]) -> CheckConstraint:

@@ -17,13 +17,12 @@ from engage_pipeline.flows.store import load_definitions
 _HERE = Path(__file__).parent
 
 
-def advance(
-    connection: Connection, execution_ids: Collection[UUID], *, now: datetime, micro_batch_id: UUID | None = None
-) -> None:
+def advance(connection: Connection, execution_ids: Collection[UUID], *, now: datetime, micro_batch_id: UUID) -> None:
     """Write what follows for each open execution among `execution_ids`, inside the caller's transaction.
 
     Args:
-        micro_batch_id: the open batch that new pending logs join; None leaves them for the due-actions sensor.
+        micro_batch_id: the open batch that new pending logs join: its run sends what is due and whose turn is still to
+            come, and closing the batch lets go of the rest.
     """
     if not execution_ids:
         return
@@ -82,7 +81,7 @@ def _logs_of(connection: Connection, execution_ids: list[UUID]) -> dict[UUID, li
 
 
 def _insert_logs(
-    connection: Connection, logs: list[tuple[UUID, NewLog]], *, now: datetime, micro_batch_id: UUID | None
+    connection: Connection, logs: list[tuple[UUID, NewLog]], *, now: datetime, micro_batch_id: UUID
 ) -> None:
     if not logs:
         return

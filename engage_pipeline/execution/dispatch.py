@@ -5,24 +5,20 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import httpx
 
 from engage_pipeline.channels.answers import Answer, TryLater
 from engage_pipeline.channels.http import open_client
 from engage_pipeline.channels.protocol import Channel
+from engage_pipeline.clock import utc_now
 from engage_pipeline.database.connections import connect
 from engage_pipeline.database.leases import Lease
 from engage_pipeline.execution.ledger import Intent, claim_due, record_answers, record_look_ups, select_lost
 from engage_pipeline.settings import Settings
 
 Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """The present instant, aware, in UTC."""
-    return datetime.now(UTC)
 
 
 def dispatch_client(settings: Settings) -> AbstractAsyncContextManager[httpx.AsyncClient]:

@@ -1,6 +1,7 @@
 -- form_due_actions_batch: action logs whose time has come and that no batch holds -> one new batch of them, oldest first
 -- Pending logs of a disabled flow stay where they are: the flow is paused, and on re-enabling they are due at once. What
--- went out is followed up whatever became of its flow or execution.
+-- went out is followed up whatever became of its flow or execution. As with new contacts, only a full batch is added while
+-- another still waits for its run.
 with picked as (
     select logs.id
     from flow_action_logs as logs
@@ -18,7 +19,12 @@ with picked as (
 batch as (
     insert into micro_batches (kind, item_count)
     select 'due_actions', count(*) from picked
-    having count(*) > 0
+    having
+        count(*) = %(batch_size)s
+        or (
+            count(*) > 0
+            and not exists (select 1 from micro_batches where kind = 'due_actions' and status = 'waiting')
+        )
     returning id
 ),
 

@@ -1,5 +1,6 @@
 -- form_new_contacts_batch: contacts with no micro-batch -> one new batch of them, oldest first
--- A tick that runs at the same time skips what this one holds. No row: there was nothing to claim.
+-- A tick that runs at the same time skips what this one holds. While a batch still waits for its run, only a full one is
+-- added: starting a run costs seconds, and a small batch behind a waiting one would begin no earlier. No row: none formed.
 with picked as (
     select id
     from contacts
@@ -12,7 +13,12 @@ with picked as (
 batch as (
     insert into micro_batches (kind, item_count)
     select 'new_contacts', count(*) from picked
-    having count(*) > 0
+    having
+        count(*) = %(batch_size)s
+        or (
+            count(*) > 0
+            and not exists (select 1 from micro_batches where kind = 'new_contacts' and status = 'waiting')
+        )
     returning id
 ),
 

@@ -106,7 +106,7 @@ def claim_due(connection: Connection, lease: Lease, channel: Channel, settings: 
         _defer(connection, deferrals)
         claim.intents = _mark_sending(connection, sendable, settings, now=now)
         mark_running(connection, [intent.execution_id for intent in claim.intents])
-        advance(connection, [execution_id for execution_id, _ in skips.values()], now=now)
+        advance(connection, [execution_id for execution_id, _ in skips.values()], now=now, micro_batch_id=lease.work_id)
     return claim
 
 
@@ -166,7 +166,8 @@ def _record(
                 "now": now,
             },
         )
-        advance(connection, [intent.execution_id for intent, _ in verdicts], now=now)
+        # What follows joins the batch: the run's later ops send it at once, and closing the batch lets go of the rest.
+        advance(connection, [intent.execution_id for intent, _ in verdicts], now=now, micro_batch_id=lease.work_id)
     return Counter(verdict.status for _, verdict in verdicts)
 
 
@@ -206,7 +207,7 @@ def close_unknown(connection: Connection, lease: Lease, *, now: datetime) -> int
         rows = connection.execute(
             load_statement(_HERE, "close_unknown"), {"micro_batch_id": lease.work_id, "now": now}
         ).fetchall()
-        advance(connection, [row[0] for row in rows], now=now)
+        advance(connection, [row[0] for row in rows], now=now, micro_batch_id=lease.work_id)
     return len(rows)
 
 

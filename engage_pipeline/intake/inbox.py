@@ -1,4 +1,4 @@
-"""Files on their way: into the inbox, noticed there, loaded, and filed away with a report beside them."""
+"""Files on their way: into the inbox, noticed there, and filed away with a report beside them."""
 
 import json
 import logging
@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from engage_pipeline.database import leases
-from engage_pipeline.database.connections import Connection, connect
-from engage_pipeline.database.errors import LeaseLost
+from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.statements import load_statement
-from engage_pipeline.intake.load import load_upload
-from engage_pipeline.intake.uploads import Upload, UploadBooks, find_upload, uploads_of_paths
+from engage_pipeline.intake.uploads import Upload, uploads_of_paths
 from engage_pipeline.settings import Settings
 
 HERE = Path(__file__).parent
@@ -99,29 +96,6 @@ def file_away(settings: Settings, upload: Upload) -> Path:
         except FileNotFoundError:
             logger.warning("the file of upload %s is no longer in the inbox", upload.upload_id)
     return place
-
-
-def ingest(url: str, settings: Settings, upload_id: UUID, attempt: int) -> UploadBooks | None:
-    """Load one upload under its lease and file it away. None: that attempt was superseded, and wrote nothing.
-
-    Raises:
-        NoUpload: there is no such upload.
-    """
-    with connect(url, application_name="engage intake") as connection:
-        upload = find_upload(connection, upload_id)
-        lease = leases.acquire(
-            connection, "lead_uploads", upload_id, attempt=attempt, lease_seconds=settings.lease_seconds
-        )
-        if lease is None:
-            return None
-        try:
-            with leases.kept_alive(url, lease, lease_seconds=settings.lease_seconds):
-                path = settings.inbox / upload.inbox_path
-                books = load_upload(url, lease, path=path, tenant=upload.tenant, now=datetime.now(UTC))
-        except LeaseLost:
-            return None
-        file_away(settings, find_upload(connection, upload_id))
-        return books
 
 
 def _reserved_place(folder: Path, file: Path) -> Path:

@@ -7,7 +7,7 @@ from operator import attrgetter
 import numpy as np
 import pandas as pd
 
-from engage_pipeline.database.tables import ADDRESS_COLUMNS
+from engage_pipeline.database.vocabulary import ADDRESS_COLUMNS
 from engage_pipeline.flows.store import StoredFlow
 from engage_pipeline.matching.conditions import Column, Mask, column_key, holds_for
 

@@ -9,9 +9,9 @@ from rich.live import Live
 
 from engage_pipeline.analytics.read import published_as_of
 from engage_pipeline.books import read_books
+from engage_pipeline.clock import utc_now
 from engage_pipeline.database.connections import Connection, connect
 from engage_pipeline.database.tenants import ensure_tenant
-from engage_pipeline.execution.dispatch import utc_now
 from engage_pipeline.flows.apply import apply_tenants
 from engage_pipeline.flows.yaml_file import read_flows
 from engage_pipeline.intake.generator import write_generated_leads

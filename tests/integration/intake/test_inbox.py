@@ -9,7 +9,8 @@ import pytest
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.tenants import Tenant
 from engage_pipeline.intake import inbox
-from engage_pipeline.intake.inbox import file_away, ingest, place_in_inbox, register_new_files
+from engage_pipeline.intake.inbox import file_away, place_in_inbox, register_new_files
+from engage_pipeline.intake.ingest import ingest
 from engage_pipeline.intake.uploads import find_upload
 from engage_pipeline.settings import Settings
 

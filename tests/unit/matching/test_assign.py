@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engage_pipeline.database.tables import ADDRESS_COLUMNS
+from engage_pipeline.database.vocabulary import ADDRESS_COLUMNS
 from engage_pipeline.flows.model import Flow
 from engage_pipeline.flows.store import StoredFlow
 from engage_pipeline.matching.assign import assign_flows

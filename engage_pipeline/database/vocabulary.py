@@ -1,0 +1,15 @@
+"""The words that columns may hold; check constraints and code read them from here."""
+
+CONDITION_TYPES = ("lead_source", "entry_type", "custom_field")
+CONDITION_OPERATORS = ("equals", "not_equals", "contains", "any")
+ACTION_TYPES = ("ai_call", "whatsapp_message", "email", "wait")
+EXECUTE_CONDITIONS = ("always", "if_previous_success", "if_previous_failed")
+EXECUTION_STATUSES = ("pending", "running", "completed", "failed", "cancelled", "skipped")
+ACTION_LOG_STATUSES = ("pending", "sending", "success", "failed", "skipped", "unknown")
+ASSIGNMENT_REASONS = ("matched", "no_match", "dnc", "suppressed", "unreachable")
+UPLOAD_STATUSES = ("waiting", "running", "loaded", "refused", "repeated", "failed")
+BATCH_KINDS = ("new_contacts", "due_actions")
+BATCH_STATUSES = ("waiting", "running", "done", "failed")
+ADDRESS_COLUMNS = {"ai_call": "phone_e164", "whatsapp_message": "phone_e164", "email": "email"}
+"""Channel -> the column of `contacts` that it needs."""
+CHANNELS = tuple(ADDRESS_COLUMNS)

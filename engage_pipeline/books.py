@@ -177,7 +177,11 @@ def _effects(connection: Connection, sandbox_record: Path) -> tuple[Sum, dict[st
         problems.append(f"{len(unrecorded)} effects belong to no log that knows of them, first {min(unrecorded)}")
     if imagined := recorded - effects.keys():
         problems.append(f"{len(imagined)} logs name a provider message that never arrived, first {min(imagined)}")
-    apart = {"refused": record.refused_count, "replayed": record.replayed_count, "deferred": record.deferred_count}
+    apart = {
+        "refused for good": record.refused_count,
+        "put off (429)": record.deferred_count,
+        "replayed with the same key": record.replayed_count,
+    }
     return Sum("effects in the sandbox", len(record.effects), parts), apart, problems
 
 

@@ -43,7 +43,7 @@ class Progress:
             return "matching and sending"
         if self.due_soon_count:
             return "waiting for the next actions to be due"
-        return "publishing the warehouse"
+        return "publishing the warehouse, then done"
 
 
 def read_progress(connection: Connection, *, now: datetime) -> Progress:

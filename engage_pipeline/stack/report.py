@@ -45,8 +45,8 @@ def progress_view(progress: Progress, upload: UploadState | None) -> Group:
 def books_table(books: Books) -> Table:
     """The sums with their parts, one block a sum, balanced or not."""
     table = Table(title="The books", title_justify="left", box=None, show_header=False, pad_edge=False)
-    table.add_column(min_width=44)
-    table.add_column(justify="right", min_width=8)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
     table.add_column()
     for each in books.sums:
         table.add_row(
@@ -57,9 +57,12 @@ def books_table(books: Books) -> Table:
         for name, count in each.parts.items():
             note = ""
             if name == "still open" and count and books.next_due is not None:
-                note = f"due {books.next_due[0]:%Y-%m-%d %H:%M} to {books.next_due[1]:%Y-%m-%d %H:%M} UTC"
+                first, last = books.next_due
+                note = f"due {first:%d %b %H:%M}" + (f" to {last:%d %b %H:%M}" if last > first else "") + " UTC"
             table.add_row(f"  {name}", f"{count:,}", Text(note, style="dim"))
-    table.add_row("requests counted apart", "", ", ".join(f"{name} {count:,}" for name, count in books.apart.items()))
+    table.add_row(Text("requests without an effect, counted apart", style="bold"), "", "")
+    for name, count in books.apart.items():
+        table.add_row(f"  {name}", f"{count:,}", "")
     for problem in books.problems:
         table.add_row(Text(problem, style="bold red"), "", "")
     return table

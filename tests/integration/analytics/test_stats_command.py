@@ -9,8 +9,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from engage_pipeline.analytics.errors import NoWarehouse, QueryFailed
+from engage_pipeline.analytics.rates_table import success_rates_table
 from engage_pipeline.cli.app import app
-from engage_pipeline.cli.stats import success_rates_table
 from engage_pipeline.settings import load_settings
 
 
@@ -40,11 +40,11 @@ def rendered(table):
 
 def test_the_table_shows_each_rate_with_its_bar_and_interval(warehouse):
     lines = rendered(success_rates_table(warehouse.path)).splitlines()
-    (calls,) = [line for line in lines if "ai_call" in line]
+    (calls,) = [line for line in lines if "AI call" in line]
     assert "Welcome [new]" in calls
-    assert "█████████▋  96.8%" in calls
-    assert "83.8% to 99.4%" in calls
-    (mails,) = [line for line in lines if "email" in line]
+    assert "████▊  96.8%" in calls
+    assert "83.8–99.4 %" in calls
+    (mails,) = [line for line in lines if "e-mail" in line]
     assert "none attempted" in mails
     assert f"{warehouse.as_of:%H:%M:%S} UTC" in lines[0]
 

@@ -64,7 +64,7 @@ def test_stats_as_json_is_one_array_and_the_path_goes_to_stderr(engage, warehous
 
 def test_stats_for_people_prints_the_table(engage, warehouse):
     result = engage("stats")
-    assert "Flow success rates" in result.stdout
+    assert "Success rates by flow and channel" in result.stdout
     assert "Revive" in result.stdout
 
 

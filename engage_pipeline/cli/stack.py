@@ -18,6 +18,7 @@ from engage_pipeline.execution.batches import retry_batch
 from engage_pipeline.settings import load_settings
 from engage_pipeline.stack.demo import run_demo
 from engage_pipeline.stack.errors import BooksDoNotBalance
+from engage_pipeline.stack.example import apply_example_flows_if_empty
 from engage_pipeline.stack.installation import running
 from engage_pipeline.stack.report import books_table
 
@@ -55,9 +56,13 @@ def dev() -> None:
     out.print("Starting PostgreSQL, the sandbox providers and Dagster")
     try:
         with running(settings, with_ui=True) as installation:
+            with connect(installation.url) as connection:
+                if apply_example_flows_if_empty(connection):
+                    out.print("No tenant yet, so the tenant demo was made with the flows of flows/demo.yaml")
             out.print(f"Dagster UI           http://127.0.0.1:{settings.dagster_port}")
             out.print(f"Sandbox providers    {installation.settings.sandbox_url}/record/summary")
-            out.print(f"Inbox                {settings.inbox}/<tenant>/, or: .venv/bin/engage upload FILE")
+            out.print(f"Inbox                {settings.inbox}/<tenant>/", soft_wrap=True)
+            out.print("Upload               .venv/bin/engage upload FILE")
             out.print(f"Logs                 {settings.logs}")
             out.print("Ctrl-C stops everything.")
             while True:

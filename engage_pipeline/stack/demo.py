@@ -12,17 +12,15 @@ from engage_pipeline.books import read_books
 from engage_pipeline.clock import utc_now
 from engage_pipeline.database.connections import Connection, connect
 from engage_pipeline.database.tenants import ensure_tenant
-from engage_pipeline.flows.apply import apply_tenants
-from engage_pipeline.flows.yaml_file import read_flows
 from engage_pipeline.intake.generator import write_generated_leads
 from engage_pipeline.intake.inbox import place_in_inbox
-from engage_pipeline.settings import PROJECT_ROOT, Settings
+from engage_pipeline.settings import Settings
 from engage_pipeline.stack.errors import BooksDoNotBalance, DemoStalled, UploadRefused
+from engage_pipeline.stack.example import TENANT, apply_example_flows
 from engage_pipeline.stack.installation import Installation, running
 from engage_pipeline.stack.progress import Progress, UploadState, newest_upload, read_progress
 from engage_pipeline.stack.report import print_summary, progress_view
 
-TENANT = "demo"
 GENERATED_ROWS = 5000
 GENERATED_SEED = 20_260_101
 
@@ -47,7 +45,8 @@ def run_demo(settings: Settings, *, file: Path | None, region: str, console: Con
     )
     console.print(f"Starting PostgreSQL, the sandbox providers and Dagster; their logs are in {settings.logs}")
     with running(settings, with_ui=False) as installation, connect(installation.url) as connection:
-        _apply_example_flows(connection, region=region)
+        apply_example_flows(connection)
+        ensure_tenant(connection, TENANT, default_phone_region=region)
         placed_at = utc_now()
         inbox_path = place_in_inbox(settings, TENANT, file or _generated_leads(settings)).relative_to(settings.inbox)
         console.print(f"{inbox_path.name} is in the inbox; from here the sensors do everything\n")
@@ -56,11 +55,6 @@ def run_demo(settings: Settings, *, file: Path | None, region: str, console: Con
         print_summary(console, connection, books, upload, settings, seconds=time.monotonic() - began)
     if not books.are_balanced:
         raise BooksDoNotBalance(books.problems)
-
-
-def _apply_example_flows(connection: Connection, *, region: str) -> None:
-    apply_tenants(connection, read_flows(PROJECT_ROOT / "flows" / "demo.yaml"))
-    ensure_tenant(connection, TENANT, default_phone_region=region)
 
 
 def _generated_leads(settings: Settings) -> Path:

@@ -42,7 +42,7 @@ def test_the_table_shows_each_rate_with_its_bar_and_interval(warehouse):
     lines = rendered(success_rates_table(warehouse.path)).splitlines()
     (calls,) = [line for line in lines if "AI call" in line]
     assert "Welcome [new]" in calls
-    assert "████▊  96.8%" in calls
+    assert "████▉  96.8%" in calls
     assert "83.8–99.4 %" in calls
     (mails,) = [line for line in lines if "e-mail" in line]
     assert "none attempted" in mails

@@ -6,6 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -64,12 +65,12 @@ def list_uploads(
     if as_json:
         _print_json([upload.as_json() for upload in uploads])
         return
-    table = Table("upload", "tenant", "file", "status")
-    for heading in ("read", "inserted", "updated", "duplicate", "rejected"):
-        table.add_column(heading, justify="right")
+    # The whole id, because the other commands ask for it; two lines an upload fit a terminal of 80 columns.
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
     for each in uploads:
-        names = (str(each.upload_id), each.tenant_name, each.file_name, each.status)
-        table.add_row(*map(Text, names), *map(str, _counts(each)))
+        table.add_row(Text(str(each.upload_id), style="bold"), Text(each.status), Text(each.inbox_path))
+        books = zip(("read", "inserted", "updated", "duplicate", "rejected"), _counts(each), strict=True)
+        table.add_row("", "", ", ".join(f"{name} {count:,}" for name, count in books if count))
     out.print(table)
 
 

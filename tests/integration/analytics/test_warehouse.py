@@ -188,7 +188,7 @@ def test_no_model_repeats_its_key(build, path, history):
     build()
     for model in load_models(MODELS_FOLDER):
         key = ", ".join(model.key)
-        assert query(path, f"select {key} from {model.name} group by all having count(*) > 1").rows == ()  # noqa: S608
+        assert query(path, f"select {key} from {model.name} group by all having count(*) > 1").rows == ()
 
 
 def test_as_of_is_a_moment_whose_commits_are_all_in_the_file(build, path, history, connection):
@@ -206,8 +206,8 @@ def test_tables_and_columns_carry_their_descriptions(build, path):
     build()
     for model in load_models(MODELS_FOLDER):
         table = f"where schema_name = 'main' and table_name = '{model.name}'"
-        assert query(path, f"select comment from duckdb_tables() {table}").rows == ((model.description,),)  # noqa: S608
-        columns = query(path, f"select column_name, comment from duckdb_columns() {table} order by column_index")  # noqa: S608
+        assert query(path, f"select comment from duckdb_tables() {table}").rows == ((model.description,),)
+        columns = query(path, f"select column_name, comment from duckdb_columns() {table} order by column_index")
         assert dict(columns.rows) == model.columns
 
 
@@ -216,7 +216,7 @@ def test_each_model_file_runs_as_it_is_in_a_shell_on_the_warehouse(build, path, 
     build()
     for model in load_models(MODELS_FOLDER):
         pasted = query(path, model.path.read_text(encoding="utf-8"))
-        assert pasted.rows == query(path, f"select * from {model.name}").rows  # noqa: S608
+        assert pasted.rows == query(path, f"select * from {model.name}").rows
 
 
 def test_another_process_reads_whole_builds_while_the_file_is_replaced(build, path, history):
@@ -371,7 +371,7 @@ def test_no_personal_data_reaches_the_file(build, path, history):
     assert not [secret for secret in secrets if secret.encode() in content]
     # DuckDB may compress what it stores, so the tables are read as well.
     for schema, table in query(path, "select schema_name, table_name from duckdb_tables()").rows:
-        rows = repr(query(path, f'select * from "{schema}"."{table}"').rows)  # noqa: S608
+        rows = repr(query(path, f'select * from "{schema}"."{table}"').rows)
         assert not [secret for secret in secrets if secret in rows]
 
 

@@ -67,6 +67,7 @@ def list_uploads(
         return
     # The whole id, because the other commands ask for it; two lines an upload fit a terminal of 80 columns.
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
     for each in uploads:
         table.add_row(Text(str(each.upload_id), style="bold"), Text(each.status), Text(each.inbox_path))
         books = zip(("read", "inserted", "updated", "duplicate", "rejected"), _counts(each), strict=True)

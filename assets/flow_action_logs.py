@@ -99,5 +99,5 @@ def _acceptance_rates(report: Report) -> dict[str, float]:
     description="Every action of every execution: what was sent, skipped or put off, and what the provider said.",
 )
 def flow_action_logs(flow_executions: object) -> object:
-    """One step of each execution in the micro-batch, channel after channel."""
+    """One pass over the channels: a next step whose op is still to come is sent in the same run."""
     return close_batch(email(whatsapp_message(ai_call(wait(flow_executions)))))

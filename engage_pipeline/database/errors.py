@@ -14,7 +14,7 @@ class WrongServerVersion(EngageError):
         super().__init__(
             what=f"the embedded PostgreSQL cannot open {data_directory}",
             why=f"it was made by PostgreSQL {found}, and this installation carries {wanted}",
-            fix="move the directory away to start empty, or restore a dump of it (docs/operations.md, Backup)",
+            fix="move the directory away to start empty, or restore a dump (docs/operations.md, Backup and restore)",
         )
 
 

@@ -19,10 +19,15 @@ _ASSET_OF_RAW_TABLE = {
     "raw.flow_executions": "flow_executions",
 }
 
-# Not `eager()`: it waits while a dependency is in progress, and under continuous batches one always is. The interval of
-# the automation sensor is what keeps this to a build a minute.
+# A table under the warehouse was written after the last request. Not `eager()`: it waits while a dependency is in
+# progress, and under continuous batches one always is. Not `since_last_handled()`: it resets when the warehouse itself
+# was written, so a batch that ended after the snapshot and before the next tick would stay unpublished. Only these two
+# conditions, bare, carry the times by which Dagster tells which of the two came later. The warehouse's own models are
+# left out, or each build would ask for another. The automation sensor's interval keeps it to a build a minute.
 _REFRESH = (
-    dg.AutomationCondition.any_deps_updated().since_last_handled()
+    dg.AutomationCondition.any_deps_match(dg.AutomationCondition.newly_updated())
+    .ignore(dg.AssetSelection.groups(GROUP))
+    .since(dg.AutomationCondition.newly_requested())
     & ~dg.AutomationCondition.in_progress()
     & dg.AutomationCondition.all_deps_blocking_checks_passed()
 )

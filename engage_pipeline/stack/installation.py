@@ -18,6 +18,15 @@ from engage_pipeline.stack.errors import PortTaken
 from engage_pipeline.stack.processes import Processes, supervised
 
 
+# The location's name is that of the project's own workspace.yaml, so that sensors keep their state between the two.
+_WORKSPACE = """load_from:
+  - grpc_server:
+      host: 127.0.0.1
+      port: {port}
+      location_name: engage_pipeline
+"""
+
+
 @dataclass(frozen=True)
 class Installation:
     """A running installation: its settings, its database's URL and its processes."""
@@ -83,9 +92,20 @@ def _start_dagster(processes: Processes, settings: Settings, *, with_ui: bool) -
             seconds=120,
         )
     else:
+        # A code server of its own: one that the daemon itself starts, from workspace.yaml, is replaced every minute.
+        code_server = _free_port()
+        workspace = settings.dagster_home / "workspace.yaml"
+        workspace.write_text(_WORKSPACE.format(port=code_server))
+        processes.start(
+            "code-server",
+            ["dagster", "api", "grpc", "-m", "engage_pipeline.definitions", "-h", "127.0.0.1", "-p", str(code_server)],
+            working_directory=PROJECT_ROOT,
+            ready=lambda: not _is_free(code_server),
+            seconds=60,
+        )
         processes.start(
             "dagster",
-            ["dagster._daemon", "run", "-w", "workspace.yaml"],
+            ["dagster._daemon", "run", "-w", str(workspace)],
             working_directory=PROJECT_ROOT,
             ready=lambda: True,
             seconds=60,
@@ -122,11 +142,13 @@ def _answers(url: str) -> bool:
 def _free_address(url: str) -> str:
     """The sandbox's address, on another port of 127.0.0.1 when something else listens on the usual one."""
     port = urlsplit(url).port or 80
-    if _is_free(port):
-        return url
+    return url if _is_free(port) else f"http://127.0.0.1:{_free_port()}"
+
+
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+        return int(probe.getsockname()[1])
 
 
 def _is_free(port: int) -> bool:

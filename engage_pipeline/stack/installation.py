@@ -17,7 +17,6 @@ from engage_pipeline.settings import PROJECT_ROOT, Settings
 from engage_pipeline.stack.errors import PortTaken
 from engage_pipeline.stack.processes import Processes, supervised
 
-
 # The location's name is that of the project's own workspace.yaml, so that sensors keep their state between the two.
 _WORKSPACE = """load_from:
   - grpc_server:

@@ -6,8 +6,7 @@ import dagster as dg
 
 from assets.contacts import Upload
 from engage_pipeline.clock import utc_now
-from engage_pipeline.database.leases import requested
-from engage_pipeline.intake.inbox import register_new_files
+from engage_pipeline.intake.inbox import waiting_uploads
 from engage_pipeline.jobs import ingest_leads
 from engage_pipeline.resources import EngageResource, nothing_personal
 
@@ -18,8 +17,7 @@ def lead_uploads(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run for each upload that waits; asking again for the same attempt is harmless."""
     with nothing_personal(), engage.connect() as connection:
-        register_new_files(connection, engage.settings, now=utc_now())
-        waiting = requested(connection, "lead_uploads")
+        waiting = waiting_uploads(connection, engage.settings, now=utc_now())
     if not waiting:
         yield dg.SkipReason("no lead file is waiting in the inbox")
     for upload_id, attempt in waiting:

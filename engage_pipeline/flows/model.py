@@ -151,6 +151,7 @@ class Action(_Strict):
         else:
             for key in REQUIRED_CONFIG[action_type]:
                 _check_text(key, value[key])
+            _check_variables(value.get("variables", []))
         return value
 
 
@@ -159,6 +160,11 @@ def _check_duration(minutes: object) -> None:
         raise ValueError("duration_minutes is a number")
     if not 0 < minutes <= LONGEST_WAIT_MINUTES:
         raise ValueError(f"duration_minutes is above 0 and at most {LONGEST_WAIT_MINUTES} (a year)")
+
+
+def _check_variables(variables: object) -> None:
+    if not isinstance(variables, list) or not all(isinstance(name, str) for name in variables):
+        raise ValueError("variables is a list of field names, such as [first_name, company]")
 
 
 def _check_text(key: str, value: object) -> None:

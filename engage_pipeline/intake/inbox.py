@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+from engage_pipeline.database import leases
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.statements import load_statement
 from engage_pipeline.intake.uploads import Upload, uploads_of_paths
@@ -47,6 +48,22 @@ def place_in_inbox(settings: Settings, tenant_name: str, file: Path) -> Path:
     finally:
         hidden.unlink(missing_ok=True)
     return place
+
+
+def waiting_uploads(connection: Connection, settings: Settings, *, now: datetime) -> list[tuple[UUID, int]]:
+    """Register what is new in the inbox, reopen uploads whose run fell silent, and name every upload that needs a run.
+
+    Returns:
+        Upload ids, oldest first, with the attempt that each waits for. Naming one again is harmless.
+    """
+    register_new_files(connection, settings, now=now)
+    leases.reopen_lapsed(
+        connection,
+        "lead_uploads",
+        start_timeout_seconds=settings.start_timeout_seconds,
+        max_attempts=settings.max_attempts,
+    )
+    return leases.requested(connection, "lead_uploads")
 
 
 def register_new_files(connection: Connection, settings: Settings, *, now: datetime) -> list[UUID]:

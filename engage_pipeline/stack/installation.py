@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from engage_pipeline.channels.http import loopback_url
 from engage_pipeline.database import embedded
 from engage_pipeline.database.connections import dagster_database_url, database_url
 from engage_pipeline.database.migrate import migrate
@@ -43,10 +44,11 @@ def running(settings: Settings, *, with_ui: bool) -> Iterator[Installation]:
         with_ui: also the Dagster UI; without it only the daemon and its code server run.
 
     Raises:
-        AlreadyRunning, PortTaken, ServiceFailed, ServerDidNotStart, WrongServerVersion
+        NotLoopback, AlreadyRunning, PortTaken, ServiceFailed, ServerDidNotStart, WrongServerVersion
     """
     if with_ui and not _is_free(settings.dagster_port):
         raise PortTaken(settings.dagster_port)
+    loopback_url(httpx.URL(settings.sandbox_url))
     settings = settings.model_copy(update={"sandbox_url": _free_address(settings.sandbox_url)})
     environment = dict(os.environ)
     with supervised(settings.home, environment) as processes:

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 from engage_pipeline.database.connections import Connection
+from engage_pipeline.database.statements import load_statement
 
 SOON = timedelta(seconds=60)
 """An action due later than this from now is waiting; one due sooner is worth waiting for."""
@@ -49,19 +51,7 @@ class Progress:
 def read_progress(connection: Connection, *, now: datetime) -> Progress:
     """The state of the whole installation."""
     row = connection.execute(
-        """
-        select
-            (select count(*) from contacts),
-            (select count(*) from flow_assignments),
-            (select count(*) from flow_assignments where reason = 'matched'),
-            (select count(*) from flow_executions where status in ('pending', 'running')),
-            (select count(*) from flow_executions where status not in ('pending', 'running')),
-            (select count(*) from lead_uploads where status in ('waiting', 'running')),
-            (select count(*) from contacts where micro_batch_id is null),
-            (select count(*) from micro_batches where status in ('waiting', 'running')),
-            (select count(*) from flow_action_logs where status in ('pending', 'sending') and due_at < %(soon)s),
-            (select max(finished_at) from micro_batches)
-        """,
+        load_statement(Path(__file__).parent, "progress"),
         {"soon": now + SOON},
     ).fetchone()
     logs = connection.execute(

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from engage_pipeline.database.connections import Connection
+from engage_pipeline.database.leases import acquire
 from engage_pipeline.database.tenants import Tenant
-from engage_pipeline.intake import inbox
-from engage_pipeline.intake.inbox import file_away, place_in_inbox, register_new_files
+from engage_pipeline.intake.inbox import file_away, place_in_inbox, register_new_files, waiting_uploads
 from engage_pipeline.intake.ingest import ingest
 from engage_pipeline.intake.uploads import find_upload
 from engage_pipeline.settings import Settings
@@ -94,7 +94,7 @@ def test_a_crash_between_commit_and_move_is_repaired_by_the_next_look(
         def die(*_: object) -> None:
             raise KeyboardInterrupt
 
-        patched.setattr(inbox, "file_away", die)
+        patched.setattr("engage_pipeline.intake.ingest.file_away", die)
         with pytest.raises(KeyboardInterrupt):
             ingest(database, settings, upload_id, 1)
     assert place.exists()
@@ -126,3 +126,30 @@ def test_a_superseded_attempt_writes_nothing(
     connection.execute("update lead_uploads set attempt = 2")
     assert ingest(database, settings, upload_id, 1) is None
     assert connection.execute("select count(*) from contacts").fetchone() == (0,)
+
+
+def test_an_upload_whose_run_was_killed_is_given_to_another_attempt(
+    database: str, connection: Connection, tenant: Tenant, settings: Settings, leads: Path
+) -> None:
+    place_in_inbox(settings, "demo", leads)
+    [(upload_id, attempt)] = waiting_uploads(connection, settings, now=now())
+    assert acquire(connection, "lead_uploads", upload_id, attempt=attempt, lease_seconds=0) is not None
+    assert waiting_uploads(connection, settings, now=now()) == [(upload_id, attempt + 1)]
+    assert ingest(database, settings, upload_id, attempt) is None
+    books = ingest(database, settings, upload_id, attempt + 1)
+    assert books is not None
+    assert books.rows_inserted == 1
+    assert waiting_uploads(connection, settings, now=now()) == []
+
+
+def test_an_upload_whose_attempts_are_spent_is_failed_and_filed_as_refused(
+    connection: Connection, tenant: Tenant, settings: Settings, leads: Path
+) -> None:
+    place_in_inbox(settings, "demo", leads)
+    for _ in range(settings.max_attempts):
+        [(upload_id, attempt)] = waiting_uploads(connection, settings, now=now())
+        assert acquire(connection, "lead_uploads", upload_id, attempt=attempt, lease_seconds=0) is not None
+    assert waiting_uploads(connection, settings, now=now()) == []
+    assert find_upload(connection, upload_id).status == "failed"
+    assert waiting_uploads(connection, settings, now=now()) == []
+    assert [path.suffix for path in sorted((settings.refused / "demo").iterdir())] == [".csv", ".json"]

@@ -1,13 +1,16 @@
 """`engage demo` as a newcomer runs it: real server, real daemon, real sensors; repeated, killed, refused."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 
 import psutil
@@ -51,6 +54,18 @@ class Demo:
         process = self.start(file)
         output, _ = process.communicate(timeout=DEMO_SECONDS)
         return process.returncode, output
+
+    def run_and_watch(self, file: Path, *, environment: Mapping[str, str]) -> tuple[int, str, set[str]]:
+        """The same, and every address outside this machine's loopback that any of its processes was connected to."""
+        process = self.start(file, environment=environment)
+        foreign: set[str] = set()
+        while process.poll() is None:
+            for each in self.processes():
+                with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                    foreign |= {link.raddr.ip for link in each.net_connections("inet") if link.raddr}
+            time.sleep(0.05)
+        output = process.stdout.read() if process.stdout else ""
+        return process.returncode, output, {ip for ip in foreign if not ip_address(ip).is_loopback}
 
     def count(self, statement: str) -> int:
         """A number from the ledger, while the demo runs or after it."""
@@ -134,6 +149,34 @@ def test_the_demo_ends_by_itself_with_balanced_books_and_a_second_one_calls_nobo
     assert code == 0, output
     assert "loaded before" in output
     assert demo.effects() == first_effects
+
+
+def test_credentials_and_proxies_in_the_environment_are_neither_read_nor_used(demo, tmp_path):
+    with socket.socket() as proxy:
+        proxy.bind(("127.0.0.1", 0))
+        proxy.listen()
+        proxy.setblocking(False)
+        address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        planted = {
+            "RESEND_API_KEY": "re_planted_5f1c0d",
+            "BOLNA_API_KEY": "sa-planted-5f1c0d",
+            "WHATSAPP_TOKEN": "EAAG-planted-5f1c0d",
+            "SENDGRID_API_KEY": "SG.planted-5f1c0d",
+            "HTTP_PROXY": address,
+            "http_proxy": address,
+            "ALL_PROXY": address,
+        }
+
+        code, output, foreign = demo.run_and_watch(leads(tmp_path, rows=120), environment=planted)
+
+        assert code == 0, output
+        assert foreign == set()
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+    assert len(demo.effects()) > 80
+    for path in demo.home.rglob("*"):
+        if path.is_file():
+            assert b"planted" not in path.read_bytes(), path
 
 
 def test_a_file_without_anything_to_identify_a_contact_is_refused_and_leaves_one_upload_row(demo, shared_folder):

@@ -2,12 +2,15 @@
 
 import json
 import sys
+from typing import NoReturn
 
+import psycopg
 import typer
 from rich.console import Console
 
 from engage_pipeline.cli import database, flows, stack, stats, uploads
 from engage_pipeline.cli.sandbox import sandbox
+from engage_pipeline.database.errors import DatabaseUnreachable, SchemaMissing
 from engage_pipeline.errors import EngageError
 
 app = typer.Typer(
@@ -36,11 +39,19 @@ def main() -> None:
     try:
         app()
     except EngageError as error:
-        if "--json" in sys.argv:
-            print(json.dumps(error.as_dict()))  # noqa: T201 - stdout is where a program reads the result
-        console = Console(stderr=True, highlight=False)
-        console.print(f"[bold red]{error.code}[/]: ", end="")
-        console.print(error.what, markup=False, soft_wrap=True)
-        console.print(f"  why: {error.why}", markup=False, soft_wrap=True)
-        console.print(f"  fix: {error.fix}", markup=False, soft_wrap=True)
-        sys.exit(1)
+        _show(error)
+    except psycopg.OperationalError as error:
+        _show(DatabaseUnreachable(reason=str(error).strip().splitlines()[0]))
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        _show(SchemaMissing(reason=error.diag.message_primary or "a table or column is missing"))
+
+
+def _show(error: EngageError) -> NoReturn:
+    if "--json" in sys.argv:
+        print(json.dumps(error.as_dict()))  # noqa: T201 - stdout is where a program reads the result
+    console = Console(stderr=True, highlight=False)
+    console.print(f"[bold red]{error.code}[/]: ", end="")
+    console.print(error.what, markup=False, soft_wrap=True)
+    console.print(f"  why: {error.why}", markup=False, soft_wrap=True)
+    console.print(f"  fix: {error.fix}", markup=False, soft_wrap=True)
+    sys.exit(1)

@@ -44,5 +44,29 @@ class NoTenant(EngageError):
         )
 
 
+class DatabaseUnreachable(EngageError):
+    """Nothing answers at the database's address, or it refuses the connection."""
+
+    code = "database-unreachable"
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(
+            what="the database cannot be reached",
+            why=reason,
+            fix="check ENGAGE_DATABASE_URL, or unset it to use the embedded server",
+        )
+
+
+class SchemaMissing(EngageError):
+    """The database lacks a table or column that this version needs."""
+
+    code = "schema-missing"
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(
+            what="the database does not have the schema of this version", why=reason, fix="run `engage db migrate`"
+        )
+
+
 class LeaseLost(Exception):
     """Another attempt owns the work now; this one must write nothing more. Nothing to mend: the newer one goes on."""

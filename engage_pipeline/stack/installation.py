@@ -123,7 +123,16 @@ def _shared_environment(settings: Settings, url: str) -> dict[str, str]:
         "ENGAGE_MAX_CONCURRENT_RUNS": str(settings.max_concurrent_runs),
         "ENGAGE_SANDBOX_URL": settings.sandbox_url,
         "ENGAGE_WAREHOUSE_INTERVAL_SECONDS": str(settings.warehouse_interval_seconds),
+        **_no_proxy_for_loopback(),
         "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _no_proxy_for_loopback() -> dict[str, str]:
+    """gRPC, by which Dagster's daemon speaks to its code server, would ask a proxy of the environment for 127.0.0.1."""
+    return {
+        name: ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost")))
+        for name in ("no_proxy", "NO_PROXY")
     }
 
 

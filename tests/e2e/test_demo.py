@@ -63,9 +63,9 @@ class Demo:
             for each in self.processes():
                 with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                     foreign |= {link.raddr.ip for link in each.net_connections("inet") if link.raddr}
-            time.sleep(0.05)
+            time.sleep(0.5)
         output = process.stdout.read() if process.stdout else ""
-        return process.returncode, output, {ip for ip in foreign if not ip_address(ip).is_loopback}
+        return process.returncode, output, {ip for ip in foreign if not is_loopback(ip)}
 
     def count(self, statement: str) -> int:
         """A number from the ledger, while the demo runs or after it."""
@@ -122,6 +122,12 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     installation = Demo(tmp_path / "engage")
     yield installation
     installation.end()
+
+
+def is_loopback(ip: str) -> bool:
+    address = ip_address(ip)
+    # gRPC listens on IPv6 too and shows 127.0.0.1 as ::ffff:127.0.0.1.
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def leads(tmp_path: Path, *, rows: int, seed: int = 5) -> Path:

@@ -155,7 +155,7 @@ def _record(
 ) -> Counter[str]:
     with connection.transaction():
         lease.hold(connection)
-        connection.execute(
+        recorded = connection.execute(
             load_statement(_HERE, "record_answers"),
             {
                 "action_log_ids": [intent.action_log_id for intent, _ in verdicts],
@@ -166,10 +166,10 @@ def _record(
                 "due_ats": [verdict.due_at for _, verdict in verdicts],
                 "now": now,
             },
-        )
+        ).fetchall()
         # What follows joins the batch: the run's later ops send it at once, and closing the batch lets go of the rest.
         advance(connection, [intent.execution_id for intent, _ in verdicts], now=now, micro_batch_id=lease.work_id)
-    return Counter(verdict.status for _, verdict in verdicts)
+    return Counter(status for (status,) in recorded)
 
 
 def select_lost(

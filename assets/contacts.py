@@ -34,7 +34,10 @@ def contacts(engage: EngageResource, config: Upload) -> dg.MaterializeResult[Non
 
 
 def _metadata(engage: EngageResource, books: UploadBooks) -> dict[str, dg.MetadataValue | str | int | float]:
-    """The books, the mapping by header, and reject reasons by count: headers and line numbers, no values."""
+    """The books, the mapping of the headers that have a meaning of their own, and reject reasons by count.
+
+    No values, and no other header: in a file without a proper header line those are some person's data.
+    """
     with engage.connect() as connection:
         upload = find_upload(connection, books.upload_id)
         reasons = reject_reasons(connection, books.upload_id)
@@ -58,7 +61,12 @@ def _metadata(engage: EngageResource, books: UploadBooks) -> dict[str, dg.Metada
     if books.refusal_code:
         metadata["refusal"] = books.refusal_code
     if upload.column_mapping:
-        metadata["column_mapping"] = dg.MetadataValue.json(upload.column_mapping)
+        meanings = upload.column_mapping["columns"]
+        known = {
+            header: field for header, field in meanings.items() if field and not field.startswith("custom_fields.")
+        }
+        metadata["column_mapping"] = dg.MetadataValue.json(known)
+        metadata["other_columns"] = len(meanings) - len(known)
     if reasons:
         metadata["reject_reasons"] = records_table(
             [

@@ -145,6 +145,22 @@ def _execution_problems(connection: Connection) -> list[str]:
     )
     if forgotten:
         problems.append(f"{forgotten} executions are open with nothing due and nothing awaited")
+    stranded = _scalar(
+        connection,
+        "select count(*) from flow_action_logs as logs inner join flow_executions as executions"
+        " on executions.id = logs.execution_id where logs.status = 'pending'"
+        " and executions.status not in ('pending', 'running')",
+    )
+    if stranded:
+        problems.append(f"{stranded} actions are pending in an execution that has ended")
+    unmatched = _scalar(
+        connection,
+        "select count(*) from contacts inner join micro_batches as batches on batches.id = contacts.micro_batch_id"
+        " where batches.status = 'done' and not exists (select 1 from flow_assignments as assignments"
+        " where assignments.contact_id = contacts.id and assignments.micro_batch_id = batches.id)",
+    )
+    if unmatched:
+        problems.append(f"{unmatched} contacts went through their batch without being matched")
     failed = _scalar(connection, "select count(*) from micro_batches where status = 'failed'")
     if failed:
         problems.append(f"{failed} micro-batches spent their attempts; see `engage batches list`")

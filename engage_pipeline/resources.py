@@ -76,17 +76,41 @@ class EngineFailed(Exception):
 
 @contextmanager
 def nothing_personal() -> Iterator[None]:
-    """Around every engine call of an op, asset or sensor: an exception leaves with its type, place and masked text.
+    """Around every engine call of an op, asset or sensor: an exception leaves with its type, its place in our code, and
+    text only where that cannot quote a person.
 
-    PostgreSQL's DETAIL and CONTEXT quote whole rows, so of its errors only the code and the primary message pass.
+    Names cannot be told from other words, so nothing is left to masking alone. Errors of our own carry ids.
+    PostgreSQL's DETAIL and CONTEXT quote whole rows, and of some classes the message quotes a value. Of all other
+    exceptions (a KeyError, a validation) nobody knows.
     """
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - every exception would be stored, so every one is masked
-        text = str(error)
-        if isinstance(error, psycopg.Error) and error.diag.message_primary:
-            text = f"{error.sqlstate}: {error.diag.message_primary}"
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        raise EngineFailed(
-            mask_personal(f"{type(error).__name__} at {place.filename}:{place.lineno}: {text}")
-        ) from None
+    except Exception as error:  # noqa: BLE001 - every exception would be stored, so every one is reduced
+        text = f": {_harmless_text(error)}".removesuffix(": ")
+        raise EngineFailed(mask_personal(f"{type(error).__name__} at {_place(error)}{text}")) from None
+
+
+# Connection, integrity, transaction, rollback, names and syntax, resources, limits, intervention, system: their
+# messages name tables, columns and constraints. Class 22 (data) and P0 (raised by a function) quote values.
+_HARMLESS_CLASSES = frozenset({"08", "23", "25", "40", "42", "53", "54", "55", "57", "58"})
+
+
+def _harmless_text(error: Exception) -> str:
+    if isinstance(error, psycopg.Error):
+        sqlstate, message = error.sqlstate or "", error.diag.message_primary
+        if not sqlstate and isinstance(error, psycopg.OperationalError):
+            return str(error)  # no server was reached: host, port and reason
+        return f"{sqlstate}: {message}" if message and sqlstate[:2] in _HARMLESS_CLASSES else sqlstate
+    is_ours = type(error).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return str(error) if is_ours else ""
+
+
+def _place(error: Exception) -> str:
+    """File and line of the innermost call that is ours; what lies below is a library's."""
+    calls = list(traceback.walk_tb(error.__traceback__))
+    ours = [call for call in calls if str(call[0].f_globals.get("__name__")).partition(".")[0] in _OUR_PACKAGES]
+    frame, line_number = (ours or calls)[-1]
+    return f"{frame.f_code.co_filename}:{line_number}"
+
+
+_OUR_PACKAGES = frozenset({"assets", "engage_pipeline", "sensors"})

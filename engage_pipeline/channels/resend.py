@@ -5,7 +5,7 @@ again and sends nothing, with another body it is a 409.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -60,8 +60,10 @@ class ResendEmails:
             email_id = identifier(body, "id")
             return Accepted(email_id) if email_id else Unknown("Resend answered without an id")
         reason = reason_text(response, text_field(body, "message"))
-        if asks_to_wait(response) or response.is_server_error:
+        if asks_to_wait(response):
             return put_off(response, reason)
+        if response.is_server_error:
+            return replace(put_off(response, reason), may_have_arrived=True)
         # A 409 says that a request with this key is on its way or has already been taken.
         if response.is_client_error and response.status_code != 409:
             return Refused(identifier(body, "name") or str(response.status_code), reason)

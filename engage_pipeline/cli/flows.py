@@ -11,12 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from engage_pipeline.clock import utc_now
 from engage_pipeline.database.connections import Connection, connect, database_url
 from engage_pipeline.database.migrate import migrate
 from engage_pipeline.database.tenants import Tenant, find_tenant, list_tenants
+from engage_pipeline.execution.cancel import cancel_executions_of_flow
 from engage_pipeline.flows.apply import apply_tenants
 from engage_pipeline.flows.model import Flow
-from engage_pipeline.flows.store import StoredFlow, delete_flow, find_flow, list_flows
+from engage_pipeline.flows.store import ApplyReport, StoredFlow, delete_flow, find_flow, list_flows
 from engage_pipeline.flows.yaml_file import TENANT_NAME_PATTERN, TenantFlows, read_flows, to_yaml
 from engage_pipeline.settings import load_settings
 
@@ -69,7 +71,7 @@ def apply(
     """
     tenants = read_flows(path, tenant_name=tenant)
     with _database() as connection:
-        reports = apply_tenants(connection, tenants, delete_missing=prune)
+        reports = _apply(connection, tenants, prune=prune)
     if as_json:
         _print_json({name: vars(report) for name, report in reports.items()})
         return
@@ -130,17 +132,35 @@ def show(
 
 @app.command()
 def delete(name: str, tenant: OfTenant = None, as_json: AsJson = False) -> None:
-    """Take the flow NAME out of matching for good; its history stays.
+    """Take the flow NAME out of matching for good and cancel its open executions; its history stays.
 
     Example: engage flows delete "Paid social"
     """
     with _database() as connection:
         owner = _one_tenant(connection, tenant)
-        delete_flow(connection, owner, name)
+        with connection.transaction():
+            flow_id = find_flow(connection, owner, name).flow_id
+            delete_flow(connection, owner, name)
+            cancel_executions_of_flow(connection, flow_id, now=utc_now())
     if as_json:
         _print_json({"tenant": owner.name, "deleted": [name]})
     else:
         out.print(f"{owner.name}: deleted {name}", markup=False)
+
+
+def _apply(connection: Connection, tenants: Sequence[TenantFlows], *, prune: bool) -> dict[str, ApplyReport]:
+    """Flows and executions change together: what a pruned flow had begun ends with it."""
+    with connection.transaction():
+        known = {
+            (tenant.name, stored.definition.name): stored.flow_id
+            for tenant in list_tenants(connection)
+            for stored in list_flows(connection, tenant)
+        }
+        reports = apply_tenants(connection, tenants, delete_missing=prune)
+        for tenant_name, report in reports.items():
+            for flow_name in report.deleted:
+                cancel_executions_of_flow(connection, known[tenant_name, flow_name], now=utc_now())
+    return reports
 
 
 @contextmanager

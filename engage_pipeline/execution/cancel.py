@@ -13,9 +13,12 @@ def cancel_executions(connection: Connection, execution_ids: Collection[UUID], *
     A request that is on its way cannot be taken back: its log keeps its course.
     """
     cancelled = connection.execute(
-        "update flow_executions set status = 'cancelled', completed_at = %s, updated_at = now()"
-        " where id = any(%s) and status in ('pending', 'running') returning id",
-        [now, list(execution_ids)],
+        # Locked in the order of their ids, as in select_due_logs.
+        "with held as (select id from flow_executions where id = any(%s) and status in ('pending', 'running')"
+        " order by id for no key update)"
+        " update flow_executions as executions set status = 'cancelled', completed_at = %s, updated_at = now()"
+        " from held where executions.id = held.id returning executions.id",
+        [list(execution_ids), now],
     ).fetchall()
     connection.execute(
         "update flow_action_logs set status = 'skipped', skip_reason = %s, due_at = null, completed_at = %s,"
@@ -28,7 +31,8 @@ def cancel_executions_of_flow(connection: Connection, flow_id: UUID, *, now: dat
     """Cancel every open execution of a deleted flow. Returns how many."""
     with connection.transaction():
         rows = connection.execute(
-            "select id from flow_executions where flow_id = %s and status in ('pending', 'running') for update",
+            "select id from flow_executions where flow_id = %s and status in ('pending', 'running')"
+            " order by id for no key update",
             [flow_id],
         ).fetchall()
         cancel_executions(connection, [row[0] for row in rows], reason="flow_deleted", now=now)

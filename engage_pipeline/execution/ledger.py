@@ -37,13 +37,14 @@ FIRST_RETRY_SECONDS = 5.0
 
 
 class Intent(NamedTuple):
-    """One request that is stored as `sending` and may now go out."""
+    """One request that is stored as `sending` and may now go out. `may_have_arrived`: an earlier attempt may have."""
 
     action_log_id: UUID
     execution_id: UUID
     request: Request
     executed_at: datetime
     attempt_count: int
+    may_have_arrived: bool
 
 
 @dataclass
@@ -154,7 +155,7 @@ def _record(
 ) -> Counter[str]:
     with connection.transaction():
         lease.hold(connection)
-        connection.execute(
+        recorded = connection.execute(
             load_statement(_HERE, "record_answers"),
             {
                 "action_log_ids": [intent.action_log_id for intent, _ in verdicts],
@@ -165,10 +166,10 @@ def _record(
                 "due_ats": [verdict.due_at for _, verdict in verdicts],
                 "now": now,
             },
-        )
+        ).fetchall()
         # What follows joins the batch: the run's later ops send it at once, and closing the batch lets go of the rest.
         advance(connection, [intent.execution_id for intent, _ in verdicts], now=now, micro_batch_id=lease.work_id)
-    return Counter(verdict.status for _, verdict in verdicts)
+    return Counter(status for (status,) in recorded)
 
 
 def select_lost(
@@ -249,11 +250,22 @@ class _Verdict(NamedTuple):
 
 
 def _verdict(intent: Intent, answer: Answer, settings: Settings, *, now: datetime) -> _Verdict:
-    if not isinstance(answer, TryLater):
-        return _final_verdict(answer, now=now)
-    if intent.attempt_count >= settings.max_send_attempts:
-        return _Verdict("failed", error_message=answer.reason, result_data={"outcome": "refused", "code": "gave_up"})
-    return _Verdict("pending", due_at=now + _retry_delay(intent, answer), error_message=answer.reason)
+    if isinstance(answer, TryLater) and intent.attempt_count < settings.max_send_attempts:
+        return _Verdict(
+            "pending",
+            due_at=now + _retry_delay(intent, answer),
+            error_message=answer.reason,
+            result_data={"may_have_arrived": True} if answer.may_have_arrived else {},
+        )
+    if isinstance(answer, TryLater):
+        may_have_arrived = intent.may_have_arrived or answer.may_have_arrived
+        answer = Refused("gave_up", answer.reason)
+    else:
+        may_have_arrived = intent.may_have_arrived
+    if isinstance(answer, Refused) and may_have_arrived:
+        # What the provider says of this attempt tells nothing about the earlier one.
+        answer = Unknown(answer.reason)
+    return _final_verdict(answer, now=now)
 
 
 def _retry_delay(intent: Intent, answer: TryLater) -> timedelta:
@@ -293,8 +305,10 @@ def _mark_sending(
         },
     ).fetchall()
     return [
-        Intent(log_id, *sendable[log_id], executed_at=now, attempt_count=attempt_count)
-        for log_id, attempt_count in marked
+        Intent(
+            log_id, *sendable[log_id], executed_at=now, attempt_count=attempt_count, may_have_arrived=may_have_arrived
+        )
+        for log_id, attempt_count, may_have_arrived in marked
     ]
 
 

@@ -1,8 +1,47 @@
 -- record_answers: sending -> success | failed | unknown, or back to pending (nothing was sent) or sending (ask again later)
--- A final status has no due_at; the log leaves its batch in every case.
+-- A final status has no due_at; the log leaves its batch in every case. What was put off in an execution that was cancelled
+-- meanwhile is skipped: nobody will send it. Executions are locked before their logs, as in select_due_logs.
+with held as (
+    select
+        id,
+        status in ('pending', 'running') as is_open
+    from flow_executions
+    where
+        id in (
+            select logs.execution_id
+            from flow_action_logs as logs
+            where logs.id = any(%(action_log_ids)s::uuid[])
+        )
+    order by id
+    for no key update
+),
+
+answers as (
+    select
+        logs.id as action_log_id,
+        case when is_moot then 'skipped' else given.status end as status,
+        case when is_moot then 'cancelled' end as skip_reason,
+        case when not is_moot then given.due_at end as due_at,
+        given.provider_message_id,
+        given.error_message,
+        given.result_data
+    from unnest(
+        %(action_log_ids)s::uuid[],
+        %(statuses)s::text[],
+        %(provider_message_ids)s::text[],
+        %(error_messages)s::text[],
+        %(results)s::jsonb[],
+        %(due_ats)s::timestamptz[]
+    ) as given (action_log_id, status, provider_message_id, error_message, result_data, due_at)
+    inner join flow_action_logs as logs on given.action_log_id = logs.id
+    inner join held on logs.execution_id = held.id
+    cross join lateral (select given.status = 'pending' and not held.is_open as is_moot) as verdicts
+)
+
 update flow_action_logs as logs
 set
     status = answers.status,
+    skip_reason = answers.skip_reason,
     provider_message_id = answers.provider_message_id,
     error_message = answers.error_message,
     result_data = logs.result_data || answers.result_data,
@@ -10,12 +49,6 @@ set
     completed_at = case when answers.due_at is null then %(now)s end,
     micro_batch_id = null,
     updated_at = now()
-from unnest(
-    %(action_log_ids)s::uuid[],
-    %(statuses)s::text[],
-    %(provider_message_ids)s::text[],
-    %(error_messages)s::text[],
-    %(results)s::jsonb[],
-    %(due_ats)s::timestamptz[]
-) as answers (action_log_id, status, provider_message_id, error_message, result_data, due_at)
+from answers
 where logs.id = answers.action_log_id and logs.status = 'sending'
+returning logs.status

@@ -1,4 +1,43 @@
 -- select_due_logs: the pending logs of one batch and action type that are due, oldest first, locked until the claim commits
+-- Executions are locked before their logs and in the order of their ids, here and wherever both are written: a cancellation
+-- then waits for a claim, or the claim for it, and neither dies of a deadlock.
+with due as (
+    select
+        logs.id,
+        logs.execution_id
+    from flow_action_logs as logs
+    where
+        logs.micro_batch_id = %(micro_batch_id)s
+        and logs.action_type = %(action_type)s
+        and logs.status = 'pending'
+        and logs.due_at <= %(now)s
+        and exists (
+            select 1
+            from flow_executions as executions
+            inner join auto_engagement_flows as flows on executions.flow_id = flows.id
+            where
+                executions.id = logs.execution_id
+                and executions.status in ('pending', 'running')
+                and flows.is_enabled
+        )
+    order by logs.due_at, logs.id
+    limit %(chunk_size)s
+),
+
+held as (
+    select
+        id,
+        flow_id,
+        flow_version,
+        contact_id
+    from flow_executions
+    where
+        id in (select execution_id from due)
+        and status in ('pending', 'running')
+    order by id
+    for no key update
+)
+
 select
     logs.id as action_log_id,
     logs.execution_id,
@@ -20,17 +59,10 @@ select
             and suppressions.channel = logs.action_type
             and suppressions.address in (contacts.phone_e164, contacts.email)
     ) as is_suppressed
-from flow_action_logs as logs
-inner join flow_executions as executions on logs.execution_id = executions.id
-inner join auto_engagement_flows as flows on executions.flow_id = flows.id
+from due
+inner join flow_action_logs as logs on due.id = logs.id
+inner join held as executions on logs.execution_id = executions.id
 inner join contacts on executions.contact_id = contacts.id
-where
-    logs.micro_batch_id = %(micro_batch_id)s
-    and logs.action_type = %(action_type)s
-    and logs.status = 'pending'
-    and logs.due_at <= %(now)s
-    and executions.status in ('pending', 'running')
-    and flows.is_enabled
+where logs.status = 'pending'
 order by logs.due_at, logs.id
-limit %(chunk_size)s
 for update of logs

@@ -4,7 +4,8 @@ select
     execution_id,
     request,
     executed_at,
-    attempt_count
+    attempt_count,
+    result_data ? 'may_have_arrived' as may_have_arrived
 from flow_action_logs
 where
     micro_batch_id = %(micro_batch_id)s

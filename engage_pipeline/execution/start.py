@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from uuid import UUID
 
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.leases import Lease
 from engage_pipeline.database.statements import load_statement
 from engage_pipeline.execution.advance import advance
+from engage_pipeline.execution.cancel import cancel_executions_of_flow
 
 _HERE = Path(__file__).parent
 
@@ -23,13 +25,15 @@ class StartReport:
 def start_executions(connection: Connection, lease: Lease, *, now: datetime) -> StartReport:
     """One execution for each matched assignment of the batch, with its first action log, in one transaction.
 
-    The first logs join the batch, so the same run sends what is due. Repeating it adds nothing.
+    The first logs join the batch, so the same run sends what is due. Where the flow was deleted after the match, the
+    execution is cancelled at once. Repeating it adds nothing.
 
     Raises:
         LeaseLost: another attempt owns the batch.
     """
     with connection.transaction():
         lease.hold(connection)
+        deleted = _hold_flows(connection, lease)
         connection.execute(load_statement(_HERE, "start_executions"), {"micro_batch_id": lease.work_id})
         fresh = connection.execute(
             "select id from flow_executions as executions where micro_batch_id = %s and not exists"
@@ -37,9 +41,25 @@ def start_executions(connection: Connection, lease: Lease, *, now: datetime) -> 
             [lease.work_id],
         ).fetchall()
         advance(connection, [row[0] for row in fresh], now=now, micro_batch_id=lease.work_id)
+        for flow_id in deleted:
+            cancel_executions_of_flow(connection, flow_id, now=now)
         counts = connection.execute(
             "select count(*), count(*) filter (where status in ('pending', 'running')) from flow_executions"
             " where micro_batch_id = %s",
             [lease.work_id],
         ).fetchone()
     return StartReport(*counts) if counts else StartReport(0, 0)
+
+
+def _hold_flows(connection: Connection, lease: Lease) -> list[UUID]:
+    """Keep the flows of the batch from being deleted until the commit, and say which already are.
+
+    A deletion cancels the executions that it sees; one that begins meanwhile waits, and sees those of this batch too.
+    """
+    rows = connection.execute(
+        "select id, deleted_at is not null from auto_engagement_flows where id in"
+        " (select flow_id from flow_assignments where micro_batch_id = %s and reason = 'matched')"
+        " order by id for share",
+        [lease.work_id],
+    ).fetchall()
+    return [flow_id for flow_id, is_deleted in rows if is_deleted]

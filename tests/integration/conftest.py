@@ -13,6 +13,8 @@ from engage_pipeline.channels.sandbox.app import Sandbox
 from engage_pipeline.channels.sandbox.behaviour import Behaviour, Fault
 from engage_pipeline.channels.sandbox.record import Reading, Record, read_record
 from engage_pipeline.channels.sandbox.serve import listen, sandbox_server
+from engage_pipeline.database.connections import Connection
+from tests.integration.ledger_world import World
 
 OBLIGING = Behaviour(latency_ms=0, refused_share=0, deferred_share=0)
 
@@ -81,3 +83,9 @@ def sandbox(tmp_path: Path) -> Iterator[SandboxInAThread]:
     running = SandboxInAThread(tmp_path / "sandbox" / "requests.jsonl")
     yield running
     running.stop()
+
+
+@pytest.fixture
+def world(database: str, connection: Connection, sandbox: SandboxInAThread) -> World:
+    """An installation with a tenant, the sandbox, and nothing in it yet."""
+    return World(database, connection, sandbox)

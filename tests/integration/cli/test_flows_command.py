@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from engage_pipeline.flows.yaml_file import to_yaml
+from tests.integration.ledger_world import World, flow_of
+
 PROJECT = Path(__file__).resolve().parents[3]
 Engage = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -50,6 +53,22 @@ def test_the_life_of_a_flow(engage: Engage, tmp_path: Path) -> None:
     missing = engage("show", "Paid social", "--json")
     assert (missing.returncode, json.loads(missing.stdout)["code"]) == (1, "no-flow")
     assert "fix:" in missing.stderr
+
+
+@pytest.mark.parametrize("way", ["delete", "prune"])
+def test_deleting_a_flow_cancels_what_it_had_begun(engage: Engage, world: World, tmp_path: Path, way: str) -> None:
+    world.apply(flow_of("wait", "email"))
+    world.contact()
+    world.started()
+    if way == "delete":
+        assert engage("delete", "Welcome").returncode == 0
+    else:
+        kept = tmp_path / "kept.yaml"
+        kept.write_text(to_yaml([flow_of("email", name="Another", priority=1)], tenant_name="acme"))
+        applied = engage("apply", str(kept), "--prune")
+        assert applied.stdout == "acme: created Another\nacme: deleted Welcome\n"
+    assert world.executions() == ["cancelled"]
+    assert [(log.status, log.skip_reason) for log in world.logs()] == [("skipped", "flow_deleted")]
 
 
 def test_a_bad_file_changes_nothing_and_names_the_lines(engage: Engage, tmp_path: Path) -> None:

@@ -173,7 +173,9 @@ def _effects(connection: Connection, sandbox_record: Path) -> tuple[Sum, dict[st
     logs = {
         str(log_id): (status, provider_message_id)
         for log_id, status, provider_message_id in connection.execute(
-            "select id, status, provider_message_id from flow_action_logs where attempt_count > 0"
+            # Nobody learned what became of an expired one either: it was closed as failed, and stays unknown here.
+            "select id, case when result_data ->> 'outcome' = 'expired' then 'unknown' else status end,"
+            " provider_message_id from flow_action_logs where attempt_count > 0"
         )
     }
     recorded = {log_id for log_id, (_, message_id) in logs.items() if message_id is not None}

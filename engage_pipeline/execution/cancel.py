@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from engage_pipeline.database.connections import Connection
+from engage_pipeline.execution.stop import stop_logs
 
 
 def cancel_executions(connection: Connection, execution_ids: Collection[UUID], *, reason: str, now: datetime) -> None:
@@ -20,11 +21,11 @@ def cancel_executions(connection: Connection, execution_ids: Collection[UUID], *
         " from held where executions.id = held.id returning executions.id",
         [list(execution_ids), now],
     ).fetchall()
-    connection.execute(
-        "update flow_action_logs set status = 'skipped', skip_reason = %s, due_at = null, completed_at = %s,"
-        " micro_batch_id = null, updated_at = now() where execution_id = any(%s) and status = 'pending'",
-        [reason, now, [row[0] for row in cancelled]],
-    )
+    pending = connection.execute(
+        "select id from flow_action_logs where execution_id = any(%s) and status = 'pending'",
+        [[row[0] for row in cancelled]],
+    ).fetchall()
+    stop_logs(connection, {row[0]: reason for row in pending}, now=now)
 
 
 def cancel_executions_of_flow(connection: Connection, flow_id: UUID, *, now: datetime) -> int:

@@ -23,14 +23,12 @@ from engage_pipeline.database.statements import load_statement
 from engage_pipeline.execution.advance import advance, mark_running
 from engage_pipeline.execution.cancel import cancel_executions
 from engage_pipeline.execution.hours import business_hours, next_open_instant
+from engage_pipeline.execution.stop import UNKNOWN_CLOSES_AFTER, stop_logs
 from engage_pipeline.flows.model import Flow
 from engage_pipeline.flows.store import load_definitions
 from engage_pipeline.settings import Settings
 
 _HERE = Path(__file__).parent
-
-UNKNOWN_CLOSES_AFTER = timedelta(days=7)
-"""How long an unknown result may be resolved before the log closes as failed."""
 
 FIRST_RETRY_SECONDS = 5.0
 """Delay before the second send when the provider names none; it doubles with each further one."""
@@ -103,7 +101,7 @@ def claim_due(connection: Connection, lease: Lease, channel: Channel, settings: 
 
         claim.skipped.update(reason for _, reason in skips.values())
         claim.deferred_count = len(deferrals)
-        _skip(connection, {log_id: reason for log_id, (_, reason) in skips.items()}, now=now)
+        stop_logs(connection, {log_id: reason for log_id, (_, reason) in skips.items()}, now=now)
         _defer(connection, deferrals)
         claim.intents = _mark_sending(connection, sendable, settings, now=now)
         mark_running(connection, [intent.execution_id for intent in claim.intents])
@@ -165,6 +163,7 @@ def _record(
                 "results": [Jsonb(verdict.result_data) for _, verdict in verdicts],
                 "due_ats": [verdict.due_at for _, verdict in verdicts],
                 "now": now,
+                "unknown_until": now + UNKNOWN_CLOSES_AFTER,
             },
         ).fetchall()
         # What follows joins the batch: the run's later ops send it at once, and closing the batch lets go of the rest.
@@ -314,15 +313,6 @@ def _mark_sending(
 
 _CLOCK_SLACK_SECONDS = 5.0
 """Nobody asks after a request before its deadline plus its timeout plus this, for clocks that differ a little."""
-
-
-def _skip(connection: Connection, reasons: Mapping[UUID, str], *, now: datetime) -> None:
-    connection.execute(
-        "update flow_action_logs as logs set status = 'skipped', skip_reason = skips.reason, due_at = null,"
-        " completed_at = %s, micro_batch_id = null, updated_at = now()"
-        " from unnest(%s::uuid[], %s::text[]) as skips (action_log_id, reason) where logs.id = skips.action_log_id",
-        [now, list(reasons), list(reasons.values())],
-    )
 
 
 def _defer(connection: Connection, openings: Mapping[UUID, datetime]) -> None:

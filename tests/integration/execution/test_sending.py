@@ -187,6 +187,38 @@ async def test_an_email_that_may_have_gone_out_is_never_called_refused(world, la
     assert world.books().problems == ()
 
 
+@pytest.mark.parametrize(
+    "stop",
+    [
+        "update contacts set tags = '{dnc}'",
+        "update contacts set email = null",
+        "insert into suppressions (user_id, channel, address, source) select user_id, 'email', email, '' from contacts",
+    ],
+)
+async def test_an_email_that_may_have_gone_out_is_not_called_skipped_when_a_stop_keeps_it_from_another_try(world, stop):
+    world.apply(flow_of("email"))
+    world.contact()
+    world.sandbox.inject("accepts then fails")
+    await world.settle()
+    world.connection.execute(stop)
+    world.pass_time(hours=1)
+    await world.settle()
+    assert world.statuses() == ["unknown"]
+    assert len(world.sandbox.headers_received) == 1
+    assert world.books().problems == ()
+
+
+async def test_a_result_that_expired_still_counts_in_the_books(world):
+    world.apply(flow_of("whatsapp_message"))
+    world.contact()
+    world.sandbox.inject("accepts then drops the line")
+    await world.settle()
+    world.pass_time(days=7)
+    await world.settle()
+    assert world.statuses() == ["failed"]
+    assert world.books().problems == ()
+
+
 async def test_an_email_that_met_an_error_after_it_went_out_is_accepted_at_the_next_try(world):
     world.apply(flow_of("email"))
     world.contact()

@@ -184,9 +184,9 @@ def test_a_cancellation_while_waits_end_waits_for_them_and_neither_fails(world):
     assert ends(world) == [("success", None), ("skipped", "by_hand")] * 5
 
 
-async def _cancelled_while_sending(world, fault):
+async def _cancelled_while_sending(world, fault, channel="ai_call"):
     world.settings = world.settings.model_copy(update={"request_timeout_seconds": 1.0})
-    world.apply(flow_of("ai_call", "email"))
+    world.apply(flow_of(channel, "email"))
     world.contact()
     lease = world.started()
     world.sandbox.behave(latency_ms=300, fault_of_all=fault)
@@ -197,6 +197,12 @@ async def _cancelled_while_sending(world, fault):
         await asyncio.sleep(0.01)
     cancel(world.connection)
     await sending
+
+
+async def test_an_email_that_may_have_gone_out_when_its_execution_was_cancelled_is_unknown(world):
+    await _cancelled_while_sending(world, "accepts then fails", "email")
+    assert ends(world) == [("unknown", None)]
+    assert world.books().problems == ()
 
 
 @pytest.mark.parametrize(

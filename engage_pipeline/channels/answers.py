@@ -20,15 +20,13 @@ class Refused:
 
 @dataclass(frozen=True)
 class TryLater:
-    """The same request may be made again later, and nobody is reached twice. `retry_after_seconds` is None when nobody
-    said.
+    """Nothing was sent, and the same request may succeed later. `retry_after_seconds` is None when nobody said.
 
-    Nothing was sent, unless `may_have_arrived`: then an idempotency key makes the repetition harmless, and only that.
+    As the answer to a look-up: nobody can tell yet, and it is worth asking again.
     """
 
     reason: str
     retry_after_seconds: float | None = None
-    may_have_arrived: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
-from engage_pipeline.channels.answers import Accepted, Answer, Refused, Unknown
+from engage_pipeline.channels.answers import Accepted, Answer, Refused, TryLater, Unknown
 from engage_pipeline.channels.http import exchange
 from engage_pipeline.channels.protocol import Recipient, Request
 from engage_pipeline.channels.responses import asks_to_wait, identifier, json_object, put_off, reason_text, text_field
@@ -32,6 +32,7 @@ class BolnaCalls:
 
     base_url: str
     action_type: ClassVar[str] = "ai_call"
+    look_up_repeats: ClassVar[bool] = False
 
     def address(self, recipient: Recipient) -> str | None:
         """The phone number in E.164."""
@@ -73,7 +74,7 @@ class BolnaCalls:
         for page_number in range(1, _PAGE_LIMIT + 1):
             page = await self._executions_page(client, request["agent_id"], sent_at, page_number)
             if page is None:
-                return Unknown("Bolna's list of executions could not be read")
+                return TryLater("Bolna's list of executions could not be read")
             rows, has_more = page
             for row in rows:
                 if _called(row) == _digits(request["recipient_phone_number"]):

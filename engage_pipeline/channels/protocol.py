@@ -34,6 +34,11 @@ class Channel(Protocol):
         """The kind of action it carries out: `ai_call`, `whatsapp_message` or `email`."""
         ...
 
+    @property
+    def look_up_repeats(self) -> bool:
+        """Whether a look-up hands the request over again (under an idempotency key), so that it may send."""
+        ...
+
     def address(self, recipient: Recipient) -> str | None:
         """The address this channel would use, None when the contact has none."""
         ...
@@ -51,6 +56,7 @@ class Channel(Protocol):
     ) -> Answer:
         """Find out what became of a request whose answer was lost; `sent_at` is when its intent was stored (UTC).
 
-        Accepted when it arrived. Unknown when that cannot be established: never a guess that it did not arrive.
+        Accepted when it arrived. TryLater when it is worth asking again. Unknown when it cannot be established: never a
+        guess that it did not arrive.
         """
         ...

@@ -5,13 +5,13 @@ again and sends nothing, with another body it is a 409.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import httpx
 
-from engage_pipeline.channels.answers import Accepted, Answer, Refused, Unknown
+from engage_pipeline.channels.answers import Accepted, Answer, Refused, TryLater, Unknown
 from engage_pipeline.channels.http import exchange
 from engage_pipeline.channels.protocol import Recipient, Request
 from engage_pipeline.channels.responses import asks_to_wait, identifier, json_object, put_off, reason_text, text_field
@@ -28,6 +28,7 @@ class ResendEmails:
     base_url: str
     sender: str
     action_type: ClassVar[str] = "email"
+    look_up_repeats: ClassVar[bool] = True
 
     def address(self, recipient: Recipient) -> str | None:
         """The e-mail address."""
@@ -50,7 +51,7 @@ class ResendEmails:
         return {**message, "template": {"id": str(action_config["template_id"]), "variables": variables}}
 
     async def send(self, client: httpx.AsyncClient, request: Request, *, reference: str) -> Answer:
-        """Send the e-mail. A 5xx is TryLater: whether Resend acted or not, the key makes the next try harmless."""
+        """Send the e-mail. A 5xx is Unknown, since Resend may have taken it; a look-up then asks under the same key."""
         headers = {"Idempotency-Key": reference}
         response = await exchange(client, "POST", f"{self.base_url}/emails", body=request, headers=headers)
         if not isinstance(response, httpx.Response):
@@ -62,8 +63,6 @@ class ResendEmails:
         reason = reason_text(response, text_field(body, "message"))
         if asks_to_wait(response):
             return put_off(response, reason)
-        if response.is_server_error:
-            return replace(put_off(response, reason), may_have_arrived=True)
         # A 409 says that a request with this key is on its way or has already been taken.
         if response.is_client_error and response.status_code != 409:
             return Refused(identifier(body, "name") or str(response.status_code), reason)
@@ -74,9 +73,14 @@ class ResendEmails:
     ) -> Answer:
         """Send the identical request under the same key: the first answer comes again, or the e-mail goes out now.
 
-        Everything but that is Unknown: a refusal now does not say that the first request was refused.
+        A refusal now is Unknown: it does not say that the first request was refused.
         """
         if datetime.now(UTC) - sent_at > _REPLAY_WINDOW:
             return Unknown("Resend no longer knows the idempotency key")
-        answer = await self.send(client, request, reference=reference)
-        return answer if isinstance(answer, Accepted) else Unknown(f"asked again: {answer.reason}")
+        match await self.send(client, request, reference=reference):
+            case Unknown(reason):
+                return TryLater(f"asked again: {reason}")
+            case Refused(_, reason):
+                return Unknown(f"asked again: {reason}")
+            case answer:
+                return answer

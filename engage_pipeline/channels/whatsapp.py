@@ -42,6 +42,7 @@ class WhatsAppMessages:
     base_url: str
     version: str = "v23.0"
     action_type: ClassVar[str] = "whatsapp_message"
+    look_up_repeats: ClassVar[bool] = False
 
     def address(self, recipient: Recipient) -> str | None:
         """The phone number in E.164."""

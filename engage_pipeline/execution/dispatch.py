@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import httpx
 
-from engage_pipeline.channels.answers import Answer, TryLater
+from engage_pipeline.channels.answers import Answer, TryLater, Unknown
 from engage_pipeline.channels.http import open_client
 from engage_pipeline.channels.protocol import Channel
 from engage_pipeline.clock import utc_now
@@ -103,6 +103,8 @@ async def _send(
 
 
 async def _look_up(channel: Channel, client: httpx.AsyncClient, intent: Intent) -> Answer:
+    if intent.is_stopped and channel.look_up_repeats:
+        return Unknown("not asked again: since then nothing more may be sent")
     return await channel.look_up(
         client, intent.request, reference=str(intent.action_log_id), sent_at=intent.executed_at
     )

@@ -23,26 +23,32 @@ from engage_pipeline.database.statements import load_statement
 from engage_pipeline.execution.advance import advance, mark_running
 from engage_pipeline.execution.cancel import cancel_executions
 from engage_pipeline.execution.hours import business_hours, next_open_instant
-from engage_pipeline.execution.stop import UNKNOWN_CLOSES_AFTER, stop_logs
+from engage_pipeline.execution.stop import stop_logs
 from engage_pipeline.flows.model import Flow
 from engage_pipeline.flows.store import load_definitions
 from engage_pipeline.settings import Settings
 
 _HERE = Path(__file__).parent
 
+UNKNOWN_CLOSES_AFTER = timedelta(days=7)
+"""How long an unknown result may be resolved before the log closes as failed."""
+
+LOOK_UPS_END_AFTER = timedelta(days=1)
+"""How long a request is asked about before its result is unknown. Resend keeps its idempotency keys as long."""
+
 FIRST_RETRY_SECONDS = 5.0
 """Delay before the second send when the provider names none; it doubles with each further one."""
 
 
 class Intent(NamedTuple):
-    """One request that is stored as `sending` and may now go out. `may_have_arrived`: an earlier attempt may have."""
+    """One request that is stored as `sending`. `is_stopped`: it went out, and must not go out again."""
 
     action_log_id: UUID
     execution_id: UUID
     request: Request
     executed_at: datetime
     attempt_count: int
-    may_have_arrived: bool
+    is_stopped: bool = False
 
 
 @dataclass
@@ -131,20 +137,12 @@ def record_look_ups(
 ) -> Counter[str]:
     """Store what was learned about requests whose answer had been lost. Returns statuses counted.
 
-    None of them becomes sendable again: one that could not be asked about yet stays `sending` and is asked about later.
+    None of them becomes sendable again: one that nobody can tell about yet stays `sending` and is asked about later.
 
     Raises:
         LeaseLost: another attempt owns the batch.
     """
-    verdicts = [
-        (
-            intent,
-            _Verdict("sending", due_at=now + _retry_delay(intent, answer), error_message=answer.reason)
-            if isinstance(answer, TryLater)
-            else _final_verdict(answer, now=now),
-        )
-        for intent, answer in answers
-    ]
+    verdicts = [(intent, _look_up_verdict(intent, answer, now=now)) for intent, answer in answers]
     return _record(connection, lease, verdicts, now=now)
 
 
@@ -163,7 +161,6 @@ def _record(
                 "results": [Jsonb(verdict.result_data) for _, verdict in verdicts],
                 "due_ats": [verdict.due_at for _, verdict in verdicts],
                 "now": now,
-                "unknown_until": now + UNKNOWN_CLOSES_AFTER,
             },
         ).fetchall()
         # What follows joins the batch: the run's later ops send it at once, and closing the batch lets go of the rest.
@@ -249,22 +246,26 @@ class _Verdict(NamedTuple):
 
 
 def _verdict(intent: Intent, answer: Answer, settings: Settings, *, now: datetime) -> _Verdict:
-    if isinstance(answer, TryLater) and intent.attempt_count < settings.max_send_attempts:
-        return _Verdict(
-            "pending",
-            due_at=now + _retry_delay(intent, answer),
-            error_message=answer.reason,
-            result_data={"may_have_arrived": True} if answer.may_have_arrived else {},
-        )
-    if isinstance(answer, TryLater):
-        may_have_arrived = intent.may_have_arrived or answer.may_have_arrived
-        answer = Refused("gave_up", answer.reason)
-    else:
-        may_have_arrived = intent.may_have_arrived
-    if isinstance(answer, Refused) and may_have_arrived:
-        # What the provider says of this attempt tells nothing about the earlier one.
-        answer = Unknown(answer.reason)
-    return _final_verdict(answer, now=now)
+    match answer:
+        case TryLater(reason) if intent.attempt_count >= settings.max_send_attempts:
+            return _Verdict("failed", error_message=reason, result_data={"outcome": "refused", "code": "gave_up"})
+        case TryLater(reason):
+            return _Verdict("pending", due_at=now + _retry_delay(intent, answer), error_message=reason)
+        case Unknown(reason):
+            # As after a crash: it may have arrived, so it is asked about, and never simply sent again.
+            return _Verdict("sending", due_at=now + timedelta(seconds=_CLOCK_SLACK_SECONDS), error_message=reason)
+        case Accepted() | Refused():
+            return _final_verdict(answer, now=now)
+
+
+def _look_up_verdict(intent: Intent, answer: Answer, *, now: datetime) -> _Verdict:
+    if not isinstance(answer, TryLater):
+        return _final_verdict(answer, now=now)
+    age = now - intent.executed_at
+    if age > LOOK_UPS_END_AFTER:
+        return _final_verdict(Unknown(answer.reason), now=now)
+    # Twice as old at every look: a provider that is down for hours is not asked every few seconds.
+    return _Verdict("sending", due_at=now + max(age, _retry_delay(intent, answer)), error_message=answer.reason)
 
 
 def _retry_delay(intent: Intent, answer: TryLater) -> timedelta:
@@ -304,10 +305,8 @@ def _mark_sending(
         },
     ).fetchall()
     return [
-        Intent(
-            log_id, *sendable[log_id], executed_at=now, attempt_count=attempt_count, may_have_arrived=may_have_arrived
-        )
-        for log_id, attempt_count, may_have_arrived in marked
+        Intent(log_id, *sendable[log_id], executed_at=now, attempt_count=attempt_count)
+        for log_id, attempt_count in marked
     ]
 
 

@@ -31,4 +31,4 @@ where
             and suppressions.channel = logs.action_type
             and suppressions.address in (contacts.phone_e164, contacts.email)
     )
-returning logs.id, logs.attempt_count, logs.result_data ? 'may_have_arrived'
+returning logs.id, logs.attempt_count

@@ -1,6 +1,6 @@
--- record_answers: sending -> success | failed | unknown, or back to pending (nothing was sent) or sending (ask again later)
--- A final status has no due_at; the log leaves its batch in every case. What was put off in an execution that was cancelled
--- meanwhile is skipped, or unknown if it may have arrived: nobody will send it again. Executions are locked before their logs, as in select_due_logs.
+-- record_answers: sending -> success | failed | unknown, back to pending (nothing was sent), or still sending (to be asked
+-- about). A final status has no due_at; the log leaves its batch in every case. What was put off in an execution that was
+-- cancelled meanwhile is skipped: nobody will send it. Executions are locked before their logs, as in select_due_logs.
 with held as (
     select
         id,
@@ -19,9 +19,9 @@ with held as (
 answers as (
     select
         logs.id as action_log_id,
-        case when not is_moot then given.status when may_have_arrived then 'unknown' else 'skipped' end as status,
-        case when is_moot and not may_have_arrived then 'cancelled' end as skip_reason,
-        case when not is_moot then given.due_at when may_have_arrived then %(unknown_until)s::timestamptz end as due_at,
+        case when is_moot then 'skipped' else given.status end as status,
+        case when is_moot then 'cancelled' end as skip_reason,
+        case when not is_moot then given.due_at end as due_at,
         given.provider_message_id,
         given.error_message,
         given.result_data
@@ -35,11 +35,7 @@ answers as (
     ) as given (action_log_id, status, provider_message_id, error_message, result_data, due_at)
     inner join flow_action_logs as logs on given.action_log_id = logs.id
     inner join held on logs.execution_id = held.id
-    cross join lateral (
-        select
-            given.status = 'pending' and not held.is_open as is_moot,
-            (logs.result_data || given.result_data) ? 'may_have_arrived' as may_have_arrived
-    ) as verdicts
+    cross join lateral (select given.status = 'pending' and not held.is_open as is_moot) as verdicts
 )
 
 update flow_action_logs as logs

@@ -1,7 +1,7 @@
-"""Ends pending action logs that must not be sent, and says how long an unknown result stays open."""
+"""Ends pending action logs that must not be sent."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -10,18 +10,10 @@ from engage_pipeline.database.statements import load_statement
 
 _HERE = Path(__file__).parent
 
-UNKNOWN_CLOSES_AFTER = timedelta(days=7)
-"""How long an unknown result may be resolved before the log closes as failed."""
-
 
 def stop_logs(connection: Connection, reasons: Mapping[UUID, str], *, now: datetime) -> None:
-    """pending -> skipped with the reason of each log; unknown where an earlier attempt may have reached the person."""
+    """pending -> skipped, each log with its reason. Inside the caller's transaction."""
     connection.execute(
         load_statement(_HERE, "stop_logs"),
-        {
-            "action_log_ids": list(reasons),
-            "reasons": list(reasons.values()),
-            "now": now,
-            "unknown_until": now + UNKNOWN_CLOSES_AFTER,
-        },
+        {"action_log_ids": list(reasons), "reasons": list(reasons.values()), "now": now},
     )

@@ -197,6 +197,8 @@ async def _cancelled_while_sending(world, fault, channel="ai_call"):
         await asyncio.sleep(0.01)
     cancel(world.connection)
     await sending
+    world.pass_time(minutes=1)
+    await world.settle()
 
 
 async def test_an_email_that_may_have_gone_out_when_its_execution_was_cancelled_is_unknown(world):

@@ -35,6 +35,8 @@ async def test_a_condition_reads_what_became_of_the_action_before(world, first_a
     if first_answer:
         world.sandbox.inject(first_answer, at_request=1)
     await world.settle()
+    world.pass_time(minutes=1)
+    await world.settle()
     first, *rest = world.logs()
     assert first.status == {None: "success", "refuses": "failed", "drops the line": "unknown"}[first_answer]
     assert [log.status for log in rest] == ([second] if second else [])

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from assets.metadata import counts_table, records_table
 from engage_pipeline.clock import utc_now
 from engage_pipeline.execution.start import start_executions
 from engage_pipeline.resources import EngageResource, MicroBatchRun, nothing_personal
@@ -22,7 +23,8 @@ def flow_executions(engage: EngageResource, micro_batch: MicroBatchRun) -> dg.Ma
     return dg.MaterializeResult(
         metadata={
             "micro_batch_id": micro_batch.batch_id,
-            "execution_count": report.execution_count,
-            "open_count": report.open_count,
+            "execution_count": sum(report.statuses.values()),
+            "statuses": counts_table(report.statuses, name="status", count="executions"),
+            "preview": records_table(report.first),
         }
     )

@@ -1,9 +1,12 @@
 """Begins the executions of a batch's matched contacts."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
+
+from psycopg.rows import dict_row
 
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.leases import Lease
@@ -16,10 +19,10 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class StartReport:
-    """Executions of the batch, and how many of them have an action to take now or later."""
+    """Executions of the batch by their status, and the first of them: execution_id, flow_name, status, first_due_at."""
 
-    execution_count: int
-    open_count: int
+    statuses: Mapping[str, int]
+    first: Sequence[Mapping[str, str]]
 
 
 def start_executions(connection: Connection, lease: Lease, *, now: datetime) -> StartReport:
@@ -43,12 +46,17 @@ def start_executions(connection: Connection, lease: Lease, *, now: datetime) -> 
         advance(connection, [row[0] for row in fresh], now=now, micro_batch_id=lease.work_id)
         for flow_id in deleted:
             cancel_executions_of_flow(connection, flow_id, now=now)
-        counts = connection.execute(
-            "select count(*), count(*) filter (where status in ('pending', 'running')) from flow_executions"
-            " where micro_batch_id = %s",
-            [lease.work_id],
-        ).fetchone()
-    return StartReport(*counts) if counts else StartReport(0, 0)
+        return _report(connection, lease)
+
+
+def _report(connection: Connection, lease: Lease) -> StartReport:
+    statuses = connection.execute(
+        "select status, count(*) from flow_executions where micro_batch_id = %s group by status order by status",
+        [lease.work_id],
+    ).fetchall()
+    with connection.cursor(row_factory=dict_row) as cursor:
+        first = cursor.execute(load_statement(_HERE, "first_executions"), [lease.work_id]).fetchall()
+    return StartReport(dict(statuses), first)
 
 
 def _hold_flows(connection: Connection, lease: Lease) -> list[UUID]:

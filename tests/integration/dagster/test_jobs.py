@@ -71,7 +71,11 @@ def test_materializations_say_how_many_and_show_a_preview(house):
     assert len(matched["preview"].records) == 10
     assert set(matched["preview"].records[0].data) == {"contact_id", "flow_name", "flow_version", "reason"}
     started = metadata_of(engaged, "flow_executions")
-    assert (started["execution_count"].value, started["open_count"].value) == (20, 20)
+    assert started["execution_count"].value == 20
+    assert [record.data for record in started["statuses"].records] == [
+        {"status": "pending", "executions": 20, "share": "100.0%"}
+    ]
+    assert len(started["preview"].records) == 10
 
     outputs = {
         event.step_key.rsplit(".", 1)[-1]: event.step_output_data.metadata

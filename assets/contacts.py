@@ -55,6 +55,11 @@ def _metadata(engage: EngageResource, books: UploadBooks) -> dict[str, dg.Metada
     }
     if books.rows_read:
         metadata["reject_rate"] = books.rows_rejected / books.rows_read
+    if books.findings:
+        metadata["wishes"] = records_table(
+            [{"said no to": channel, "contacts": count} for channel, count in books.findings.wishes.items()]
+        )
+        metadata["unreachable_contacts"] = books.findings.unreachable_contacts
     if books.refusal_code:
         metadata["refusal"] = books.refusal_code
     if upload.column_mapping:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
@@ -104,13 +104,21 @@ def _draw(upload: Upload, reasons: list[RejectReason]) -> None:
         books = Table("read", "inserted", "updated", "duplicate", "rejected")
         books.add_row(*map(str, _counts(upload)))
         out.print(books)
-    for channel, row_count in ((upload.column_mapping or {}).get("wishes_without_address") or {}).items():
-        out.print(f"{row_count} rows say no to {channel} and have no address for it", markup=False)
+    if upload.findings:
+        _draw_findings(upload.findings)
     if reasons:
         table = Table("rejected because", "rows", "first on line")
         for each in reasons:
             table.add_row(each.reason_code, str(each.row_count), str(each.first_line_number))
         out.print(table)
+
+
+def _draw_findings(findings: dict[str, Any]) -> None:
+    unreachable = findings["unreachable_contacts"]
+    if unreachable:
+        out.print(f"{unreachable:,} contacts have no phone and no e-mail address: nobody can reach them", markup=False)
+    for channel, contact_count in findings["wishes"].items():
+        out.print(f"{contact_count:,} contacts said no to {channel}; kept for every address they get", markup=False)
 
 
 def _counts(upload: Upload) -> tuple[int, ...]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from engage_pipeline.intake.normalise import Lead, custom_fields_json
+from engage_pipeline.database.vocabulary import CHANNELS
+from engage_pipeline.intake.normalise import Lead, custom_fields_json, is_dnc_tag
 
 
 @dataclass(slots=True, eq=False)
@@ -18,6 +19,7 @@ class Person:
 
     Attributes:
         contact_id: None when the file makes the contact.
+        suppressed_channels: what the person said no to, in the order of `CHANNELS`; kept whatever the address.
         claimed_id: the id of the file's source system that was given to this contact or found it; it may not be the
             stored one, as a contact keeps the id of the system that brought it first.
     """
@@ -33,6 +35,7 @@ class Person:
     lead_source: str | None
     tags: list[str]
     custom_fields: dict[str, Any]
+    suppressed_channels: list[str]
     claimed_id: str | None = None
 
     def take(self, lead: Lead, source_system: str) -> None:
@@ -51,6 +54,13 @@ class Person:
             has = {tag.casefold() for tag in self.tags}
             self.tags.extend(tag for tag in lead.tags if tag.casefold() not in has)
         self.custom_fields.update(lead.custom_fields)
+        if lead.suppressed_channels:
+            wished = {*self.suppressed_channels, *lead.suppressed_channels}
+            self.suppressed_channels = [channel for channel in CHANNELS if channel in wished]
+
+    def refused_channels(self) -> Sequence[str]:
+        """The channels that must not be used for this person: all of them with a DNC tag."""
+        return CHANNELS if any(map(is_dnc_tag, self.tags)) else self.suppressed_channels
 
     def state(self) -> tuple[Any, ...]:
         """Everything that an update would store; equal exactly when there is nothing to update."""
@@ -65,6 +75,7 @@ class Person:
             self.lead_source,
             tuple(self.tags),
             custom_fields_json(self.custom_fields),
+            tuple(self.suppressed_channels),
         )
 
 
@@ -112,7 +123,7 @@ def resolve(leads: Sequence[Lead], known: Iterable[Person], *, source_system: st
 
 
 def _newcomer() -> Person:
-    return Person(None, None, None, None, None, None, None, None, None, [], {})
+    return Person(None, None, None, None, None, None, None, None, None, [], {}, [])
 
 
 class _Holders:

@@ -23,6 +23,8 @@ NO_IDENTITY = "no_identity"
 UNSTORABLE_TEXT = "unstorable_text"
 
 DNC_TAG = "DNC"
+# As the function engage_has_dnc_tag of the first migration has them, which contacts.is_dnc is computed by.
+_DNC_TAGS = frozenset({"dnc", "do not contact", "do-not-contact"})
 # An index entry of PostgreSQL holds 2,704 bytes; a character has up to four.
 LONGEST_EXTERNAL_ID = 500
 
@@ -37,6 +39,14 @@ _PLAIN_PHONE = re.compile(r"\+?[0-9 ().-]+")
 _PUNCTUATION = re.compile(r"[ ().-]+")
 _PLAIN_LOCAL_PART = re.compile(r"[a-z0-9]+(?:[._+-][a-z0-9]+)*")
 
+_CHANNELS_REFUSED: dict[tuple[bool, bool], tuple[str, ...]] = {
+    (False, False): (),
+    (True, False): ("ai_call",),
+    (False, True): ("email",),
+    (True, True): ("ai_call", "email"),
+}
+"""(do not call, do not e-mail) -> channels."""
+
 Value = TypeVar("Value")
 
 
@@ -47,8 +57,10 @@ class Lead:
     Attributes:
         line_number: physical line on which the row begins.
         phone_e164, email: the first valid one of the row's columns.
+        other_addresses: further valid phones and e-mails of the row: no keys, but what the row says no to holds for
+            them as well.
         custom_fields: name -> text, int, float or bool.
-        do_not_call, do_not_email: the row states that wish.
+        suppressed_channels: what the row's columns Do Not Call and Do Not Email say no to.
     """
 
     line_number: int
@@ -61,8 +73,8 @@ class Lead:
     lead_source: str | None
     tags: tuple[str, ...]
     custom_fields: dict[str, Any]
-    do_not_call: bool
-    do_not_email: bool
+    other_addresses: tuple[str, ...]
+    suppressed_channels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -129,8 +141,8 @@ def normalise(
                 lead_source=source,
                 tags=(*tags, DNC_TAG) if dnc else tags,
                 custom_fields={**custom, **phone.leftover, **email.leftover},
-                do_not_call=no_call,
-                do_not_email=no_email,
+                other_addresses=phone.others + email.others,
+                suppressed_channels=_CHANNELS_REFUSED[no_call, no_email],
             )
         )
     return Leads(leads, rejected)
@@ -138,10 +150,11 @@ def normalise(
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """The first valid address of a row; `leftover` is an invalid text by its header."""
+    """The first valid address of a row; `leftover` is an invalid text by its header, `others` further valid ones."""
 
     address: str | None
     leftover: dict[str, str]
+    others: tuple[str, ...] = ()
 
 
 _NO_ADDRESS = _Address(None, {})
@@ -299,6 +312,11 @@ def split_tags(text: str) -> tuple[str, ...]:
     return tuple(tags.values())
 
 
+def is_dnc_tag(tag: str) -> bool:
+    """Whether a tag says do not contact, by any channel."""
+    return tag.strip(" ").lower() in _DNC_TAGS
+
+
 def states_wish(text: str) -> bool:
     """Whether a consent column's value says not to contact; see `normalise`."""
     present = _present(text)
@@ -330,9 +348,9 @@ def _present(text: str) -> str | None:
 
 
 def _first_valid(found: Sequence[_Address]) -> _Address:
-    address = next((each.address for each in found if each.address), None)
+    valid = tuple(dict.fromkeys(each.address for each in found if each.address))
     leftover = {name: text for each in found for name, text in each.leftover.items()}
-    return _Address(address, leftover)
+    return _Address(valid[0] if valid else None, leftover, valid[1:])
 
 
 def _rejection(

@@ -53,4 +53,5 @@ def test_the_books_are_shown(engage: CliRunner, load_file: LoadFile, connection:
     assert shown["rejected"] == [{"reason_code": "wrong_field_count", "row_count": 1, "first_line_number": 3}]
     drawn = engage.invoke(app, ["uploads", "show", str(books.upload_id)]).stdout
     assert "wrong_field_count" in drawn
-    assert "1 rows say no to ai_call" in drawn
+    assert "1 contacts said no to ai_call" in drawn
+    assert "1 contacts have no phone" in drawn

@@ -13,6 +13,7 @@ from engage_pipeline.database.connections import Connection, connect
 from engage_pipeline.database.errors import LeaseLost
 from engage_pipeline.database.tenants import Tenant
 from engage_pipeline.intake.load import load_upload
+from engage_pipeline.intake.normalise import is_dnc_tag
 from engage_pipeline.intake.uploads import UploadBooks, find_upload, reject_reasons
 from tests.integration.intake.conftest import NOW, LoadFile, open_upload
 
@@ -28,6 +29,10 @@ def counts(books: UploadBooks) -> tuple[int, int, int, int, int]:
         books.rows_duplicate,
         books.rows_rejected,
     )
+
+
+def suppressed(connection: Connection) -> set[tuple[str, str]]:
+    return set(connection.execute("select channel, address from suppressions").fetchall())
 
 
 def test_a_row_becomes_a_contact_with_typed_custom_fields(load_file: LoadFile, connection: Connection) -> None:
@@ -113,7 +118,56 @@ def test_wishes_suppress_their_own_channel_and_stay(load_file: LoadFile, connect
         ("ai_call", "+12125550101", "column Do Not Call"),
         ("email", "bea@example.com", "column Do Not Email"),
     ]
-    assert books.wishes_without_address == {"ai_call": 1, "email": 1}
+    assert books.findings is not None
+    assert (books.findings.wishes, books.findings.unreachable_contacts) == ({"ai_call": 2, "email": 2}, 1)
+
+
+def test_a_wish_without_an_address_waits_for_the_address(load_file: LoadFile, connection: Connection) -> None:
+    load_file("Lead Id,Do Not Call,Do Not Email\n7,yes,no\n8,no,yes\n")
+    assert connection.execute("select count(*) from suppressions").fetchone() == (0,)
+    load_file("Lead Id,Phone,Email\n7,212-555-0107,cy@example.com\n8,,dee@example.com\n")
+    assert suppressed(connection) == {("ai_call", "+12125550107"), ("email", "dee@example.com")}
+
+
+def test_a_contact_that_said_no_takes_its_wish_to_a_new_number(load_file: LoadFile, connection: Connection) -> None:
+    load_file("Lead Id,Phone,Do Not Call\n7,212-555-0107,yes\n")
+    load_file("Lead Id,Phone,Do Not Call\n7,212-555-0108,no\n")
+    assert suppressed(connection) == {("ai_call", "+12125550107"), ("ai_call", "+12125550108")}
+
+
+def test_a_wish_holds_for_the_number_that_the_same_file_replaces(load_file: LoadFile, connection: Connection) -> None:
+    load_file("Lead Id,Phone\n7,212-555-0107\n")
+    load_file("Lead Id,Phone,Do Not Call\n7,212-555-0108,yes\n")
+    assert suppressed(connection) == {("ai_call", "+12125550107"), ("ai_call", "+12125550108")}
+
+
+def test_a_wish_holds_for_every_number_of_its_row(load_file: LoadFile, connection: Connection) -> None:
+    load_file("leadid,mobile,phone,dncmobile\n7,212-555-0107,212-555-0108,1\n")
+    assert suppressed(connection) == {("ai_call", "+12125550107"), ("ai_call", "+12125550108")}
+
+
+@pytest.mark.parametrize("tag", ["DNC", "vip; Do Not Contact", "do-not-contact"])
+def test_a_dnc_tag_suppresses_every_channel_for_every_contact_with_the_address(
+    tag: str, load_file: LoadFile, connection: Connection
+) -> None:
+    load_file(f"Lead Id,Phone,Email,Tags\n7,212-555-0107,cy@example.com,{tag}\n8,212-555-0107,,\n")
+    assert suppressed(connection) == {
+        ("ai_call", "+12125550107"),
+        ("whatsapp_message", "+12125550107"),
+        ("email", "cy@example.com"),
+    }
+    assert connection.execute("select count(*) from contacts where is_dnc").fetchone() == (1,)
+
+
+def test_an_address_that_comes_some_other_way_is_suppressed_too(load_file: LoadFile, connection: Connection) -> None:
+    load_file("Lead Id,Do Not Email\n7,yes\n")
+    connection.execute("update contacts set email = 'cy@example.com', phone_e164 = '+12125550107'")
+    assert suppressed(connection) == {("email", "cy@example.com")}
+
+
+@pytest.mark.parametrize("tag", ["dnc", "DNC", " Do Not Contact ", "do-not-contact", "\tdnc", "do not call", "dncx"])
+def test_code_and_database_agree_on_what_a_dnc_tag_is(tag: str, connection: Connection) -> None:
+    assert connection.execute("select engage_has_dnc_tag(array[%s])", [tag]).fetchone() == (is_dnc_tag(tag),)
 
 
 def test_rejected_rows_keep_their_line_and_their_text(load_file: LoadFile, connection: Connection) -> None:

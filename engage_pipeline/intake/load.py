@@ -79,7 +79,7 @@ def load_upload(url: str, lease: Lease, *, path: Path, tenant: Tenant, now: date
         LeaseLost: another attempt owns the upload now; nothing was written.
     """
     with _collector_paused(), connect(url, application_name="engage intake") as connection, connection.transaction():
-        connection.execute("select pg_advisory_xact_lock(hashtextextended('intake ' || %s, 0))", [str(tenant.user_id)])
+        connection.execute(load_statement(HERE, "hold_intake"), {"user_id": tenant.user_id})
         books, facts = _read_and_write(connection, lease.work_id, path=path, tenant=tenant, now=now)
         lease.hold(connection)
         _finish(connection, books, facts, now=now)

@@ -317,6 +317,11 @@ def is_dnc_tag(tag: str) -> bool:
     return tag.strip(" ").lower() in _DNC_TAGS
 
 
+def is_missing(text: str) -> bool:
+    """Whether a cell says nothing: blank, `-`, n/a, unknown, or a form's `Select`."""
+    return _present(text) is None
+
+
 def states_wish(text: str) -> bool:
     """Whether a consent column's value says not to contact; see `normalise`."""
     present = _present(text)

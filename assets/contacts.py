@@ -60,6 +60,7 @@ def _metadata(engage: EngageResource, books: UploadBooks) -> dict[str, dg.Metada
             [{"said no to": channel, "contacts": count} for channel, count in books.findings.wishes.items()]
         )
         metadata["unreachable_contacts"] = books.findings.unreachable_contacts
+        metadata["identity_conflicts"] = books.findings.identity_conflicts
     if books.refusal_code:
         metadata["refusal"] = books.refusal_code
     if upload.column_mapping:

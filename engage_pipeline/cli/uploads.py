@@ -117,6 +117,11 @@ def _draw_findings(findings: dict[str, Any]) -> None:
     unreachable = findings["unreachable_contacts"]
     if unreachable:
         out.print(f"{unreachable:,} contacts have no phone and no e-mail address: nobody can reach them", markup=False)
+    conflicts = findings["identity_conflicts"]
+    if conflicts:
+        out.print(
+            f"{conflicts:,} rows have keys of different contacts (identity_conflict); none was moved", markup=False
+        )
     for channel, contact_count in findings["wishes"].items():
         out.print(f"{contact_count:,} contacts said no to {channel}; kept for every address they get", markup=False)
 

@@ -153,7 +153,7 @@ def _write(
     connection: Connection, upload_id: UUID, leads: Leads, mapping: ColumnMapping, *, tenant: Tenant, now: datetime
 ) -> UploadBooks:
     known = _known_contacts(connection, leads.leads, mapping, tenant)
-    resolution = resolve(leads.leads, known, source_system=mapping.source_system)
+    resolution = resolve(leads.leads, known, source_system=mapping.source_system, headers=_address_headers(mapping))
     # Before the contacts, whose own trigger suppresses as well, but knows no column to name as the source.
     _suppress(connection, leads.leads, resolution, mapping, tenant=tenant, now=now)
     _insert(connection, upload_id, resolution.inserted, tenant=tenant, now=now)
@@ -170,6 +170,12 @@ def _write(
         rows_rejected=len(leads.rejected),
         findings=_findings(resolution),
     )
+
+
+def _address_headers(mapping: ColumnMapping) -> dict[str, str]:
+    """phone_e164 and email -> the header of the file's best column for it."""
+    columns = {field: mapping.fields.get(name, ()) for field, name in (("phone_e164", "phone"), ("email", "email"))}
+    return {field: mapping.headers[numbers[0]] for field, numbers in columns.items() if numbers}
 
 
 def _known_contacts(
@@ -248,7 +254,7 @@ def _findings(resolution: Resolution) -> UploadFindings:
     persons = set(resolution.persons)
     wishes = Counter(channel for person in persons for channel in person.refused_channels())
     unreachable = sum(person.phone_e164 is None and person.email is None for person in persons)
-    return UploadFindings(dict(sorted(wishes.items())), unreachable)
+    return UploadFindings(dict(sorted(wishes.items())), unreachable, len(resolution.conflict_lines))
 
 
 def _quarantine(connection: Connection, upload_id: UUID, rejected: Iterable[RejectedRow]) -> None:

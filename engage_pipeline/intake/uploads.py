@@ -26,10 +26,13 @@ class UploadFindings:
             Channels without any are absent.
         unreachable_contacts: contacts of the file that have neither a phone nor an e-mail address, so that no channel
             reaches them.
+        identity_conflicts: rows whose keys mean different contacts. The first key decided, and the address that is
+            somebody else's stayed there; the row's contact keeps it as a custom field only.
     """
 
     wishes: dict[str, int]
     unreachable_contacts: int
+    identity_conflicts: int
 
 
 @dataclass(frozen=True)

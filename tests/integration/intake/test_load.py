@@ -69,6 +69,38 @@ def test_a_known_contact_takes_the_new_id_of_one_row_only(load_file: LoadFile, c
     assert counts(load_file(HEADER + ADA + "2,Bea,,212-555-0101,,,,,\n")) == (2, 1, 1, 0, 0)
 
 
+def test_keys_of_different_people_are_counted_and_move_nothing(load_file: LoadFile, connection: Connection) -> None:
+    load_file("Phone,Name\n212-555-0101,Ada\n")
+    load_file("Email,Name\nbea@example.com,Bea\n")
+    books = load_file("Phone,Email,Name,City\n212-555-0101,bea@example.com,Ada,Denver\n")
+    assert counts(books) == (1, 0, 1, 0, 0)
+    assert books.findings is not None
+    assert books.findings.identity_conflicts == 1
+    assert connection.execute(
+        "select first_name, phone_e164, email, custom_fields from contacts order by id"
+    ).fetchall() == [
+        ("Ada", "+12125550101", None, {"City": "Denver", "Email": "bea@example.com"}),
+        ("Bea", None, "bea@example.com", {}),
+    ]
+
+
+def test_a_wish_holds_for_the_address_that_was_not_moved(load_file: LoadFile, connection: Connection) -> None:
+    load_file("Phone\n212-555-0101\n")
+    load_file("Email\nbea@example.com\n")
+    load_file("Phone,Email,Do Not Email\n212-555-0101,bea@example.com,yes\n")
+    assert suppressed(connection) == {("email", "bea@example.com")}
+
+
+def test_a_key_that_a_contact_had_before_the_file_finds_nobody(load_file: LoadFile, connection: Connection) -> None:
+    # The known limit: without an id, one whose phone and then e-mail change in one file is made again by its first row.
+    rows = "212-555-0101,old@example.com\n212-555-0102,old@example.com\n212-555-0102,new@example.com\n"
+    assert counts(load_file("Phone,Email\n" + rows)) == (3, 1, 0, 2, 0)
+    again = load_file("Phone;Email\n" + rows.replace(",", ";"))
+    assert counts(again) == (3, 1, 1, 1, 0)
+    assert again.findings is not None
+    assert again.findings.identity_conflicts == 1
+
+
 def test_an_update_takes_nothing_away_and_does_not_make_the_contact_new(
     load_file: LoadFile, connection: Connection
 ) -> None:

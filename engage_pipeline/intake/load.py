@@ -27,6 +27,7 @@ from engage_pipeline.intake.mapping import ColumnMapping, map_columns
 from engage_pipeline.intake.normalise import Lead, Leads, custom_fields_json, normalise
 from engage_pipeline.intake.records import RejectedRow, read_records
 from engage_pipeline.intake.sniff import FileFormat, sniff
+from engage_pipeline.intake.unpack import unpack
 from engage_pipeline.intake.uploads import UploadBooks, UploadFindings
 
 HERE = Path(__file__).parent
@@ -108,9 +109,10 @@ def _read_and_write(
         repeat_of = _repeat_of(connection, tenant, facts)
         if repeat_of is not None:
             return UploadBooks(upload_id, "repeated", repeat_of=repeat_of), facts
-        file_format = sniff(content)
-        facts = replace(facts, format=file_format.as_json())
-        leads, mapping = _leads(connection, content, file_format, tenant)
+        unpacked = unpack(content)
+        file_format = sniff(unpacked.content)
+        facts = replace(facts, format={**file_format.as_json(), "packing": unpacked.packing})
+        leads, mapping = _leads(connection, unpacked.content, file_format, tenant)
     except FileRefused as refusal:
         books = UploadBooks(upload_id, "refused", refusal_code=refusal.refusal_code, refusal_reason=str(refusal))
         return books, facts

@@ -18,6 +18,7 @@ from engage_pipeline.intake.mapping import ColumnMapping, map_columns
 from engage_pipeline.intake.normalise import INVALID_EMAIL, INVALID_PHONE, email_address, is_missing, phone_e164
 from engage_pipeline.intake.records import RejectedRow, read_records
 from engage_pipeline.intake.sniff import sniff
+from engage_pipeline.intake.unpack import unpack
 
 HERE = Path(__file__).parent
 NO_ADDRESS = "no_address"
@@ -66,7 +67,7 @@ def suppress_list(
     Raises:
         FileRefused: as for a lead file, or no_address_column; nothing was written.
     """
-    content = file.read_bytes()
+    content = unpack(file.read_bytes()).content
     file_format = sniff(content)
     records = read_records(content, file_format)
     mapping = map_columns(file_format.headers, records.rows)

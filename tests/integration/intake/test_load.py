@@ -1,6 +1,7 @@
 """Loading into a real PostgreSQL: identity, books, wishes, repeats, and nothing without the lease."""
 
 import csv
+import gzip
 import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -128,6 +129,12 @@ def test_the_same_bytes_are_read_once(load_file: LoadFile, connection: Connectio
     first, second = load_file(HEADER + ADA), load_file(HEADER + ADA)
     assert (second.status, second.repeat_of, counts(second)) == ("repeated", first.upload_id, (0, 0, 0, 0, 0))
     assert find_upload(connection, second.upload_id).repeat_of == first.upload_id
+
+
+def test_a_packed_file_is_read_like_a_plain_one(load_file: LoadFile, connection: Connection) -> None:
+    books = load_file(gzip.compress((HEADER + ADA).encode()))
+    assert counts(books) == (1, 1, 0, 0, 0)
+    assert connection.execute("select format->>'packing' from lead_uploads").fetchall() == [("gzip",)]
 
 
 def test_a_refused_file_may_come_again_and_leaves_nothing_behind(load_file: LoadFile, connection: Connection) -> None:

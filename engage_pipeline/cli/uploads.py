@@ -15,6 +15,7 @@ from engage_pipeline.database.connections import connect, database_url
 from engage_pipeline.database.tenants import find_tenant
 from engage_pipeline.intake.generator import write_generated_leads
 from engage_pipeline.intake.inbox import place_in_inbox
+from engage_pipeline.intake.rejects import write_rejects
 from engage_pipeline.intake.uploads import RejectReason, Upload, find_upload, latest_uploads, reject_reasons
 from engage_pipeline.settings import load_settings
 
@@ -92,6 +93,22 @@ def show(upload_id: UUID, as_json: AsJson = False) -> None:
         _print_json({**found.as_json(), "rejected": rejected})
         return
     _draw(found, reasons)
+
+
+@app.command()
+def rejects(
+    upload_id: UUID,
+    file: Annotated[Path, typer.Option("--output", "-o", dir_okay=False, writable=True, help="The CSV to write.")],
+) -> None:
+    """Write the rejected rows of an upload to a file like the original, with line and reason, to be mended.
+
+    Example: engage uploads rejects 0199d3a0-5a5e-7c3e-8f5b-2f1f0c6f6d11 -o mend.csv
+    """
+    with connect(database_url(load_settings())) as connection:
+        found = find_upload(connection, upload_id)
+        row_count = write_rejects(connection, found, file)
+    out.print(f"{row_count} rows written to {file}", markup=False, soft_wrap=True)
+    out.print(f"next: mend them, then engage upload {file} --tenant {found.tenant_name}", markup=False, soft_wrap=True)
 
 
 def _draw(upload: Upload, reasons: list[RejectReason]) -> None:

@@ -40,6 +40,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "do_not_contact": ("donotcontact", "dnc"),
 }  # fmt: skip
 
+# What `rejects` puts in front of a quarantined row; passed over when the mended file comes back.
+REJECT_COLUMNS = ("engage_line_number", "engage_reason_code", "engage_reason")
+
 # Every column of these counts: a second phone column helps where the first is blank, and any "no" is a "no".
 _SEVERAL = ("phone", "email", "do_not_call", "do_not_email", "do_not_contact")
 _CONSENT = ("do_not_call", "do_not_email", "do_not_contact")
@@ -129,6 +132,7 @@ def _source_system(folded: Sequence[str], fields: dict[str, tuple[int, ...]]) ->
 
 
 def _custom_names(headers: Sequence[str], rows: Iterable[Sequence[str]], taken: set[int]) -> dict[int, str]:
+    taken = taken | {number for number, header in enumerate(headers) if header in REJECT_COLUMNS}
     nameless = {number for number, header in enumerate(headers) if not header}
     if nameless:
         filled: set[int] = set()

@@ -44,6 +44,35 @@ def test_a_file_for_nobody_is_not_taken(engage: CliRunner, tenant: Tenant, tmp_p
     assert result.exception.code == "no-tenant"
 
 
+def test_rejected_rows_come_out_to_be_mended_and_go_in_again(
+    engage: CliRunner, load_file: LoadFile, connection: Connection, tmp_path: Path
+) -> None:
+    books = load_file('Id;Name;Note\n1;Ada;"two\nlines"\n2;"Bea ""B""; x"\n3;Cy;a;b\n')
+    file = tmp_path / "mend.csv"
+    result = engage.invoke(app, ["uploads", "rejects", str(books.upload_id), "-o", str(file)])
+    assert result.exit_code == 0, result.output
+    text = file.read_text()
+    assert text == (
+        "engage_line_number;engage_reason_code;engage_reason;Id;Name;Note\n"
+        '4;wrong_field_count;the row has 2 fields and the header has 3;2;"Bea ""B""; x"\n'
+        "5;wrong_field_count;the row has 4 fields and the header has 3;3;Cy;a;b\n"
+    )
+    assert load_file(text).rows_rejected == 2
+    mended = load_file(text.replace('x"\n', 'x";new\n').replace("a;b", "ab"))
+    assert (mended.rows_inserted, mended.rows_rejected) == (2, 0)
+    assert connection.execute(
+        "select external_id, source_system, custom_fields from contacts where external_id <> '1' order by 1"
+    ).fetchall() == [("2", "file:id", {"Note": "new"}), ("3", "file:id", {"Note": "ab"})]
+
+
+def test_an_upload_without_rejected_rows_says_so(engage: CliRunner, load_file: LoadFile, tmp_path: Path) -> None:
+    books = load_file("Id\n1\n")
+    file = tmp_path / "mend.csv"
+    result = engage.invoke(app, ["uploads", "rejects", str(books.upload_id), "-o", str(file)])
+    assert isinstance(result.exception, EngageError)
+    assert (result.exception.code, file.exists()) == ("no-rejected-rows", False)
+
+
 def test_the_books_are_shown(engage: CliRunner, load_file: LoadFile, connection: Connection) -> None:
     books = load_file("Id,Do Not Call\n1,yes\n2\n")
     [listed] = json.loads(engage.invoke(app, ["uploads", "list", "--json"]).stdout)

@@ -21,10 +21,13 @@ INVALID_PHONE = "invalid_phone"
 INVALID_EMAIL = "invalid_email"
 NO_IDENTITY = "no_identity"
 UNSTORABLE_TEXT = "unstorable_text"
+TEST_LEAD = "test_lead"
 
 DNC_TAG = "DNC"
 # As the function engage_has_dnc_tag of the first migration has them, which contacts.is_dnc is computed by.
 _DNC_TAGS = frozenset({"dnc", "do not contact", "do-not-contact"})
+# What Facebook's lead form testing tool fills in.
+_DUMMY_DATA = "<test lead: dummy data for "
 # An index entry of PostgreSQL holds 2,704 bytes; a character has up to four.
 LONGEST_EXTERNAL_ID = 500
 
@@ -107,7 +110,7 @@ def normalise(
     rejected = list(records.rejected)
     cleaned = zip(
         records.line_numbers,
-        columns.text("external_id"),
+        columns.external_ids(),
         columns.phones(),
         columns.emails(),
         columns.names(),
@@ -125,6 +128,10 @@ def normalise(
         first,
         last,
     ), company, source, tags, custom, no_call, no_email, dnc, row in cleaned:
+        if mapping.source_system == "facebook" and any(text.startswith(_DUMMY_DATA) for text in row):
+            reason = "the row is a test lead: its fields hold dummy data"
+            rejected.append(RejectedRow(line, tuple(row), TEST_LEAD, reason))
+            continue
         rejection = _rejection(row, external_id, phone, email, region)
         if rejection is not None:
             rejected.append(RejectedRow(line, tuple(row), *rejection))
@@ -171,6 +178,13 @@ class _Columns:
         for column in self.mapping.fields.get(field, ()):
             return map(_once_each(_present), self.columns[column])
         return repeat(None, self.row_count)
+
+    def external_ids(self) -> Iterable[str | None]:
+        ids = self.text("external_id")
+        if self.mapping.source_system != "facebook":
+            return ids
+        # The lead's id has this prefix in a downloaded file only, not in the interfaces that give the same lead.
+        return (each.removeprefix("l:") if each else each for each in ids)
 
     def phones(self) -> Iterable[_Address]:
         return self._addresses("phone", lambda text: phone_e164(text, self.region))

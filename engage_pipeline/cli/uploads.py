@@ -15,6 +15,7 @@ from engage_pipeline.database.connections import connect, database_url
 from engage_pipeline.database.tenants import find_tenant
 from engage_pipeline.intake.generator import write_generated_leads
 from engage_pipeline.intake.inbox import place_in_inbox
+from engage_pipeline.intake.preview import Preview, preview
 from engage_pipeline.intake.rejects import write_rejects
 from engage_pipeline.intake.uploads import RejectReason, Upload, find_upload, latest_uploads, reject_reasons
 from engage_pipeline.settings import load_settings
@@ -26,14 +27,28 @@ ExistingFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, reada
 AsJson = Annotated[bool, typer.Option("--json", help="Plain JSON for programs.")]
 
 
-def upload(file: ExistingFile, tenant: Annotated[str, typer.Option(help="Whose leads they are.")] = "demo") -> None:
+def upload(
+    file: ExistingFile,
+    tenant: Annotated[str, typer.Option(help="Whose leads they are.")] = "demo",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be read, and write nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: plain JSON for programs.")] = False,
+) -> None:
     """Put FILE into the inbox of a tenant. The pipeline notices it there; nothing is loaded by this command.
 
-    Example: engage upload leads.csv --tenant demo
+    Example: engage upload leads.csv --tenant demo --dry-run
     """
+    if as_json and not dry_run:
+        raise typer.BadParameter("--json goes with --dry-run")
     settings = load_settings()
     with connect(database_url(settings)) as connection:
-        find_tenant(connection, tenant)
+        found = find_tenant(connection, tenant)
+    if dry_run:
+        seen = preview(file.read_bytes(), region=found.default_phone_region)
+        if as_json:
+            _print_json(seen.as_json())
+        else:
+            _draw_preview(seen)
+        return
     place = place_in_inbox(settings, tenant, file)
     out.print(f"in the inbox: {place.relative_to(settings.inbox)}", markup=False, soft_wrap=True)
     out.print("next: engage uploads list (while `engage dev` runs)", markup=False)
@@ -124,10 +139,31 @@ def _draw(upload: Upload, reasons: list[RejectReason]) -> None:
     if upload.findings:
         _draw_findings(upload.findings)
     if reasons:
-        table = Table("rejected because", "rows", "first on line")
-        for each in reasons:
-            table.add_row(each.reason_code, str(each.row_count), str(each.first_line_number))
-        out.print(table)
+        out.print(_reasons_table(reasons))
+
+
+def _draw_preview(seen: Preview) -> None:
+    shown = seen.format
+    packing = f", packed with {shown['packing']}" if shown["packing"] else ""
+    kind = f"{shown['encoding']}, delimiter {shown['delimiter']!r}, {shown['line_end']}{packing}"
+    out.print(f"{kind}; ids belong to {seen.source_system}", markup=False, soft_wrap=True)
+    columns = Table("column", "becomes", "for example")
+    for column in seen.columns:
+        columns.add_row(Text(column.header), Text(column.meaning or "nothing"), Text(column.sample or ""))
+    out.print(columns)
+    rejected_count = sum(each.row_count for each in seen.rejected)
+    out.print(
+        f"{seen.rows_read:,} rows, of which {rejected_count:,} would be rejected; nothing was written", markup=False
+    )
+    if seen.rejected:
+        out.print(_reasons_table(seen.rejected))
+
+
+def _reasons_table(reasons: list[RejectReason]) -> Table:
+    table = Table("rejected because", "rows", "first on line")
+    for each in reasons:
+        table.add_row(each.reason_code, str(each.row_count), str(each.first_line_number))
+    return table
 
 
 def _draw_findings(findings: dict[str, Any]) -> None:

@@ -78,12 +78,14 @@ class ColumnMapping:
 
     def as_json(self) -> dict[str, Any]:
         """The value of `lead_uploads.column_mapping`; a column that is read nowhere maps to null."""
-        meanings: dict[str, str | None] = {}
-        for number, header in enumerate(self.headers):
-            custom = self.custom_fields.get(number)
-            field = next((field for field, columns in self.fields.items() if number in columns), None)
-            meanings[header] = field or (None if custom is None else f"custom_fields.{custom}")
+        meanings = {header: self.meaning(number) for number, header in enumerate(self.headers)}
         return {"source_system": self.source_system, "columns": meanings}
+
+    def meaning(self, number: int) -> str | None:
+        """The contact field, consent or `custom_fields.<name>` that a column fills; None when it is read nowhere."""
+        custom = self.custom_fields.get(number)
+        field = next((field for field, columns in self.fields.items() if number in columns), None)
+        return field or (None if custom is None else f"custom_fields.{custom}")
 
 
 def fold(header: str) -> str:

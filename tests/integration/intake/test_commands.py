@@ -36,6 +36,39 @@ def test_leads_are_generated_and_put_into_the_inbox(engage: CliRunner, tenant: T
     assert "engage uploads list" in result.output
 
 
+def test_a_dry_run_shows_format_columns_and_rejects_and_writes_nothing(
+    engage: CliRunner, tenant: Tenant, connection: Connection, tmp_path: Path
+) -> None:
+    file = tmp_path / "leads.csv"
+    file.write_text("Lead Id;Phone;Plan;\n1;Select;;\n2;212-555-0101;Team;\n3\n;12;;\n")
+    result = engage.invoke(app, ["upload", str(file), "--dry-run", "--json"])
+    assert result.exit_code == 0, result.output
+    shown = json.loads(result.stdout)
+    assert (shown["format"]["delimiter"], shown["source_system"], shown["rows_read"]) == (";", "file:leadid", 4)
+    assert shown["columns"] == [
+        {"header": "Lead Id", "meaning": "external_id", "sample": "1"},
+        {"header": "Phone", "meaning": "phone", "sample": "212-555-0101"},
+        {"header": "Plan", "meaning": "custom_fields.Plan", "sample": "Team"},
+        {"header": "", "meaning": None, "sample": None},
+    ]
+    assert shown["rejected"] == [
+        {"reason_code": "invalid_phone", "row_count": 1, "first_line_number": 5},
+        {"reason_code": "wrong_field_count", "row_count": 1, "first_line_number": 4},
+    ]
+    drawn = engage.invoke(app, ["upload", str(file), "--dry-run"]).stdout
+    assert "4 rows, of which 2 would be rejected" in drawn
+    assert not (tmp_path / "home/inbox").exists()
+    assert connection.execute("select count(*) from lead_uploads").fetchone() == (0,)
+
+
+def test_a_dry_run_of_a_file_that_would_be_refused_says_why(engage: CliRunner, tenant: Tenant, tmp_path: Path) -> None:
+    file = tmp_path / "leads.csv"
+    file.write_text("age,contact\n58,cellular\n")
+    result = engage.invoke(app, ["upload", str(file), "--dry-run"])
+    assert isinstance(result.exception, EngageError)
+    assert result.exception.as_dict()["refusal_code"] == "no_identifying_column"
+
+
 def test_a_file_for_nobody_is_not_taken(engage: CliRunner, tenant: Tenant, tmp_path: Path) -> None:
     file = tmp_path / "leads.csv"
     file.write_text("Id\n1\n")

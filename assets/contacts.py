@@ -58,6 +58,12 @@ def _metadata(engage: EngageResource, books: UploadBooks) -> dict[str, dg.Metada
     }
     if books.rows_read:
         metadata["reject_rate"] = books.rows_rejected / books.rows_read
+    if books.findings:
+        metadata["wishes"] = records_table(
+            [{"said no to": channel, "contacts": count} for channel, count in books.findings.wishes.items()]
+        )
+        metadata["unreachable_contacts"] = books.findings.unreachable_contacts
+        metadata["identity_conflicts"] = books.findings.identity_conflicts
     if books.refusal_code:
         metadata["refusal"] = books.refusal_code
     if upload.column_mapping:

@@ -8,7 +8,7 @@ import psycopg
 import typer
 from rich.console import Console
 
-from engage_pipeline.cli import database, flows, stack, stats, uploads
+from engage_pipeline.cli import database, flows, stack, stats, suppressions, uploads
 from engage_pipeline.cli.sandbox import sandbox
 from engage_pipeline.database.errors import DatabaseUnreachable, SchemaMissing
 from engage_pipeline.errors import EngageError
@@ -24,6 +24,7 @@ app.command()(stack.demo)
 app.command()(stack.dev)
 app.command()(uploads.upload)
 app.add_typer(uploads.app, name="uploads")
+app.command()(suppressions.suppress)
 app.add_typer(flows.app, name="flows")
 app.command()(stats.stats)
 app.command()(stats.sql)

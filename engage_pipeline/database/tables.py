@@ -181,6 +181,7 @@ lead_uploads = Table(
     Column("rows_rejected", Integer, nullable=False, server_default="0"),
     Column("format", JSONB, comment="what was sniffed: encoding, delimiter, line end"),
     Column("column_mapping", JSONB, comment="file column -> contact field or custom field"),
+    Column("findings", JSONB, comment="what the load found besides its books: see UploadFindings"),
     Column("repeat_of", Uuid, ForeignKey("lead_uploads.id"), comment="the upload that loaded the same bytes"),
     Column("refusal_code", Text),
     Column("refusal_reason", Text),
@@ -243,12 +244,21 @@ contacts = Table(
     Column("entry_type", Text, nullable=False),
     Column("tags", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
     Column("custom_fields", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    # A trigger suppresses the addresses of such a contact, and of one with a DNC tag; see migration 0003.
+    Column(
+        "suppressed_channels",
+        ARRAY(Text),
+        nullable=False,
+        server_default=text("'{}'::text[]"),
+        comment="channels that the contact said no to, whatever its address",
+    ),
     # One definition of "do not contact" for matching and sending alike; see the function in the first migration.
     Column("is_dnc", Boolean, Computed("engage_has_dnc_tag(tags)", persisted=True)),
     Column("upload_id", Uuid, ForeignKey("lead_uploads.id"), comment="the upload that created the contact"),
     Column("micro_batch_id", Uuid, ForeignKey("micro_batches.id"), comment="null until a sensor tick picks it up"),
     _instant("created_at", required=True, now=True),
     _instant("updated_at", required=True, now=True),
+    CheckConstraint(f"suppressed_channels <@ array[{', '.join(map(repr, CHANNELS))}]", name="suppressed_channels"),
     Index(
         "uq_contacts_external",
         "user_id",

@@ -20,6 +20,19 @@ class FileRefused(EngageError):
         return {**super().as_dict(), "refusal_code": self.refusal_code}
 
 
+class NoRejectedRows(EngageError):
+    """The rejected rows of an upload were asked for, and it has none."""
+
+    code = "no-rejected-rows"
+
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(
+            what=f"upload {upload_id} has no rejected rows",
+            why="every row of it is a contact, or nothing of it was loaded",
+            fix=f"see its books: engage uploads show {upload_id}",
+        )
+
+
 class NoUpload(EngageError):
     """An upload was named that does not exist."""
 

@@ -19,6 +19,7 @@ select
     lead_uploads.refusal_reason,
     lead_uploads.format,
     lead_uploads.column_mapping,
+    lead_uploads.findings,
     lead_uploads.created_at,
     coalesce(lead_uploads.finished_at, lead_uploads.attempt_requested_at) as last_touched_at,
     lead_uploads.finished_at

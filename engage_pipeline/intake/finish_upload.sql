@@ -12,6 +12,7 @@ set
     rows_rejected = %(rows_rejected)s,
     format = %(format)s,
     column_mapping = %(column_mapping)s,
+    findings = %(findings)s,
     repeat_of = %(repeat_of)s,
     refusal_code = %(refusal_code)s,
     refusal_reason = %(refusal_reason)s,

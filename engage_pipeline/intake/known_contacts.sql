@@ -40,7 +40,8 @@ select
     contacts.company,
     contacts.lead_source,
     contacts.tags,
-    contacts.custom_fields
+    contacts.custom_fields,
+    contacts.suppressed_channels
 from known
 inner join contacts on known.id = contacts.id
 order by contacts.id

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ from engage_pipeline.intake.mapping import ColumnMapping, map_columns
 from engage_pipeline.intake.normalise import Lead, Leads, custom_fields_json, normalise
 from engage_pipeline.intake.records import RejectedRow, read_records
 from engage_pipeline.intake.sniff import FileFormat, sniff
-from engage_pipeline.intake.uploads import UploadBooks
+from engage_pipeline.intake.unpack import unpack
+from engage_pipeline.intake.uploads import UploadBooks, UploadFindings
 
 HERE = Path(__file__).parent
 ENTRY_TYPE = "bulk_upload"
@@ -44,6 +45,7 @@ _KEPT_COLUMNS = (
     "lead_source",
     "tags",
     "custom_fields",
+    "suppressed_channels",
 )
 _NEW_COLUMNS = ("user_id", "entry_type", "upload_id", "created_at", "updated_at", *_KEPT_COLUMNS)
 _REJECTED_COLUMNS = ("upload_id", "line_number", "raw_row", "reason_code", "reason")
@@ -63,8 +65,9 @@ def load_upload(url: str, lease: Lease, *, path: Path, tenant: Tenant, now: date
     """Make contacts of the file at `path`, and close the upload as loaded, refused or repeated.
 
     A known contact takes what the file adds or changes; it loses no value and no tag, and is not new again. Do Not
-    Call suppresses the contact's phone for `ai_call` only and Do Not Email its e-mail address for `email`; a column
-    for Do Not Contact gives the DNC tag, which every channel obeys. Uploads of one tenant load one after another.
+    Call suppresses `ai_call` only and Do Not Email `email`; a column for Do Not Contact gives the DNC tag, which
+    suppresses every channel. A wish is kept on the contact and by each of its addresses, those of later uploads too,
+    and no upload takes it back. Uploads of one tenant load one after another.
 
     Args:
         url: the operational store.
@@ -77,7 +80,7 @@ def load_upload(url: str, lease: Lease, *, path: Path, tenant: Tenant, now: date
         LeaseLost: another attempt owns the upload now; nothing was written.
     """
     with _collector_paused(), connect(url, application_name="engage intake") as connection, connection.transaction():
-        connection.execute("select pg_advisory_xact_lock(hashtextextended('intake ' || %s, 0))", [str(tenant.user_id)])
+        connection.execute(load_statement(HERE, "hold_intake"), {"user_id": tenant.user_id})
         books, facts = _read_and_write(connection, lease.work_id, path=path, tenant=tenant, now=now)
         lease.hold(connection)
         _finish(connection, books, facts, now=now)
@@ -106,15 +109,15 @@ def _read_and_write(
         repeat_of = _repeat_of(connection, tenant, facts)
         if repeat_of is not None:
             return UploadBooks(upload_id, "repeated", repeat_of=repeat_of), facts
-        file_format = sniff(content)
-        facts = replace(facts, format=file_format.as_json())
-        leads, mapping = _leads(connection, content, file_format, tenant)
+        unpacked = unpack(content)
+        file_format = sniff(unpacked.content)
+        facts = replace(facts, format={**file_format.as_json(), "packing": unpacked.packing})
+        leads, mapping = _leads(connection, unpacked.content, file_format, tenant)
     except FileRefused as refusal:
         books = UploadBooks(upload_id, "refused", refusal_code=refusal.refusal_code, refusal_reason=str(refusal))
         return books, facts
     books = _write(connection, upload_id, leads, mapping, tenant=tenant, now=now)
-    described = {**mapping.as_json(), "wishes_without_address": books.wishes_without_address}
-    return books, replace(facts, column_mapping=described)
+    return books, replace(facts, column_mapping=mapping.as_json())
 
 
 def _content(path: Path) -> bytes:
@@ -152,10 +155,11 @@ def _write(
     connection: Connection, upload_id: UUID, leads: Leads, mapping: ColumnMapping, *, tenant: Tenant, now: datetime
 ) -> UploadBooks:
     known = _known_contacts(connection, leads.leads, mapping, tenant)
-    resolution = resolve(leads.leads, known, source_system=mapping.source_system)
+    resolution = resolve(leads.leads, known, source_system=mapping.source_system, headers=_address_headers(mapping))
+    # Before the contacts, whose own trigger suppresses as well, but knows no column to name as the source.
+    _suppress(connection, leads.leads, resolution, mapping, tenant=tenant, now=now)
     _insert(connection, upload_id, resolution.inserted, tenant=tenant, now=now)
     _update(connection, resolution.updated, now=now)
-    unkeyed = _suppress(connection, leads.leads, resolution, mapping, tenant=tenant, now=now)
     _quarantine(connection, upload_id, leads.rejected)
     inserted, updated = len(resolution.inserted), len(resolution.updated)
     return UploadBooks(
@@ -166,8 +170,14 @@ def _write(
         rows_updated=updated,
         rows_duplicate=len(leads.leads) - inserted - updated,
         rows_rejected=len(leads.rejected),
-        wishes_without_address=unkeyed,
+        findings=_findings(resolution),
     )
+
+
+def _address_headers(mapping: ColumnMapping) -> dict[str, str]:
+    """phone_e164 and email -> the header of the file's best column for it."""
+    columns = {field: mapping.fields.get(name, ()) for field, name in (("phone_e164", "phone"), ("email", "email"))}
+    return {field: mapping.headers[numbers[0]] for field, numbers in columns.items() if numbers}
 
 
 def _known_contacts(
@@ -207,32 +217,46 @@ def _suppress(
     *,
     tenant: Tenant,
     now: datetime,
-) -> dict[str, int] | None:
-    """Keep the wishes by address: the row's own and the one its contact has in the end."""
-    wishes: dict[tuple[str, str], str] = {}
-    unkeyed: Counter[str] = Counter()
-
-    def wish(channel: str, consent: str, addresses: set[str | None]) -> None:
-        source = f"column {mapping.headers[mapping.fields[consent][0]]}"
-        stated = [address for address in addresses if address is not None]
-        wishes.update(((channel, address), source) for address in stated)
-        unkeyed[channel] += not stated
-
+) -> None:
+    """Suppress every address that rows give for a person who said no: in that row, in another one or long ago."""
+    columns = {
+        channel: f"column {mapping.headers[mapping.fields[consent][0]]}"
+        for consent, channel in (("do_not_call", "ai_call"), ("do_not_email", "email"))
+        if consent in mapping.fields
+    }
+    sources: dict[tuple[str, str], str] = {}
     for lead, person in zip(leads, resolution.persons, strict=True):
-        if lead.do_not_call:
-            wish("ai_call", "do_not_call", {lead.phone_e164, person.phone_e164})
-        if lead.do_not_email:
-            wish("email", "do_not_email", {lead.email, person.email})
-    if wishes:
+        for channel in person.refused_channels():
+            for address in _addresses(channel, lead, person):
+                if channel in lead.suppressed_channels:
+                    sources[channel, address] = columns[channel]
+                else:
+                    sources.setdefault((channel, address), "contact")
+    if sources:
         asked = {
             "user_id": tenant.user_id,
-            "channels": [channel for channel, _ in wishes],
-            "addresses": [address for _, address in wishes],
-            "sources": list(wishes.values()),
+            "channels": [channel for channel, _ in sources],
+            "addresses": [address for _, address in sources],
+            "sources": list(sources.values()),
             "now": now,
         }
         connection.execute(load_statement(HERE, "suppress_addresses"), asked)
-    return dict(+unkeyed) or None
+
+
+def _addresses(channel: str, lead: Lead, person: Person) -> set[str]:
+    """What a row and its person have for a channel."""
+    if channel == "email":
+        given = (lead.email, person.email, *(each for each in lead.other_addresses if "@" in each))
+    else:
+        given = (lead.phone_e164, person.phone_e164, *(each for each in lead.other_addresses if "@" not in each))
+    return {address for address in given if address is not None}
+
+
+def _findings(resolution: Resolution) -> UploadFindings:
+    persons = set(resolution.persons)
+    wishes = Counter(channel for person in persons for channel in person.refused_channels())
+    unreachable = sum(person.phone_e164 is None and person.email is None for person in persons)
+    return UploadFindings(dict(sorted(wishes.items())), unreachable, len(resolution.conflict_lines))
 
 
 def _quarantine(connection: Connection, upload_id: UUID, rejected: Iterable[RejectedRow]) -> None:
@@ -258,6 +282,7 @@ def _finish(connection: Connection, books: UploadBooks, facts: _FileFacts, *, no
             "rows_rejected": books.rows_rejected,
             "format": None if facts.format is None else Jsonb(facts.format),
             "column_mapping": None if facts.column_mapping is None else Jsonb(facts.column_mapping),
+            "findings": None if books.findings is None else Jsonb(asdict(books.findings)),
             "repeat_of": books.repeat_of,
             "refusal_code": books.refusal_code,
             "refusal_reason": books.refusal_reason,
@@ -278,6 +303,7 @@ def _kept(person: Person) -> tuple[Any, ...]:
         person.lead_source,
         _array_literal(person.tags),
         custom_fields_json(person.custom_fields),
+        _array_literal(person.suppressed_channels),
     )
 
 

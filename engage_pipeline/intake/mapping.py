@@ -40,6 +40,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "do_not_contact": ("donotcontact", "dnc"),
 }  # fmt: skip
 
+# What `rejects` puts in front of a quarantined row; passed over when the mended file comes back.
+REJECT_COLUMNS = ("engage_line_number", "engage_reason_code", "engage_reason")
+
 # Every column of these counts: a second phone column helps where the first is blank, and any "no" is a "no".
 _SEVERAL = ("phone", "email", "do_not_call", "do_not_email", "do_not_contact")
 _CONSENT = ("do_not_call", "do_not_email", "do_not_contact")
@@ -75,12 +78,14 @@ class ColumnMapping:
 
     def as_json(self) -> dict[str, Any]:
         """The value of `lead_uploads.column_mapping`; a column that is read nowhere maps to null."""
-        meanings: dict[str, str | None] = {}
-        for number, header in enumerate(self.headers):
-            custom = self.custom_fields.get(number)
-            field = next((field for field, columns in self.fields.items() if number in columns), None)
-            meanings[header] = field or (None if custom is None else f"custom_fields.{custom}")
+        meanings = {header: self.meaning(number) for number, header in enumerate(self.headers)}
         return {"source_system": self.source_system, "columns": meanings}
+
+    def meaning(self, number: int) -> str | None:
+        """The contact field, consent or `custom_fields.<name>` that a column fills; None when it is read nowhere."""
+        custom = self.custom_fields.get(number)
+        field = next((field for field, columns in self.fields.items() if number in columns), None)
+        return field or (None if custom is None else f"custom_fields.{custom}")
 
 
 def fold(header: str) -> str:
@@ -129,6 +134,7 @@ def _source_system(folded: Sequence[str], fields: dict[str, tuple[int, ...]]) ->
 
 
 def _custom_names(headers: Sequence[str], rows: Iterable[Sequence[str]], taken: set[int]) -> dict[int, str]:
+    taken = taken | {number for number, header in enumerate(headers) if header in REJECT_COLUMNS}
     nameless = {number for number, header in enumerate(headers) if not header}
     if nameless:
         filled: set[int] = set()

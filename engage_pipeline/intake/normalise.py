@@ -21,8 +21,13 @@ INVALID_PHONE = "invalid_phone"
 INVALID_EMAIL = "invalid_email"
 NO_IDENTITY = "no_identity"
 UNSTORABLE_TEXT = "unstorable_text"
+TEST_LEAD = "test_lead"
 
 DNC_TAG = "DNC"
+# As the function engage_has_dnc_tag of the first migration has them, which contacts.is_dnc is computed by.
+_DNC_TAGS = frozenset({"dnc", "do not contact", "do-not-contact"})
+# What Facebook's lead form testing tool fills in.
+_DUMMY_DATA = "<test lead: dummy data for "
 # An index entry of PostgreSQL holds 2,704 bytes; a character has up to four.
 LONGEST_EXTERNAL_ID = 500
 
@@ -37,6 +42,14 @@ _PLAIN_PHONE = re.compile(r"\+?[0-9 ().-]+")
 _PUNCTUATION = re.compile(r"[ ().-]+")
 _PLAIN_LOCAL_PART = re.compile(r"[a-z0-9]+(?:[._+-][a-z0-9]+)*")
 
+_CHANNELS_REFUSED: dict[tuple[bool, bool], tuple[str, ...]] = {
+    (False, False): (),
+    (True, False): ("ai_call",),
+    (False, True): ("email",),
+    (True, True): ("ai_call", "email"),
+}
+"""(do not call, do not e-mail) -> channels."""
+
 Value = TypeVar("Value")
 
 
@@ -47,8 +60,10 @@ class Lead:
     Attributes:
         line_number: physical line on which the row begins.
         phone_e164, email: the first valid one of the row's columns.
+        other_addresses: further valid phones and e-mails of the row: no keys, but what the row says no to holds for
+            them as well.
         custom_fields: name -> text, int, float or bool.
-        do_not_call, do_not_email: the row states that wish.
+        suppressed_channels: what the row's columns Do Not Call and Do Not Email say no to.
     """
 
     line_number: int
@@ -61,8 +76,8 @@ class Lead:
     lead_source: str | None
     tags: tuple[str, ...]
     custom_fields: dict[str, Any]
-    do_not_call: bool
-    do_not_email: bool
+    other_addresses: tuple[str, ...]
+    suppressed_channels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -95,7 +110,7 @@ def normalise(
     rejected = list(records.rejected)
     cleaned = zip(
         records.line_numbers,
-        columns.text("external_id"),
+        columns.external_ids(),
         columns.phones(),
         columns.emails(),
         columns.names(),
@@ -113,6 +128,10 @@ def normalise(
         first,
         last,
     ), company, source, tags, custom, no_call, no_email, dnc, row in cleaned:
+        if mapping.source_system == "facebook" and any(text.startswith(_DUMMY_DATA) for text in row):
+            reason = "the row is a test lead: its fields hold dummy data"
+            rejected.append(RejectedRow(line, tuple(row), TEST_LEAD, reason))
+            continue
         rejection = _rejection(row, external_id, phone, email, region)
         if rejection is not None:
             rejected.append(RejectedRow(line, tuple(row), *rejection))
@@ -129,8 +148,8 @@ def normalise(
                 lead_source=source,
                 tags=(*tags, DNC_TAG) if dnc else tags,
                 custom_fields={**custom, **phone.leftover, **email.leftover},
-                do_not_call=no_call,
-                do_not_email=no_email,
+                other_addresses=phone.others + email.others,
+                suppressed_channels=_CHANNELS_REFUSED[no_call, no_email],
             )
         )
     return Leads(leads, rejected)
@@ -138,10 +157,11 @@ def normalise(
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """The first valid address of a row; `leftover` is an invalid text by its header."""
+    """The first valid address of a row; `leftover` is an invalid text by its header, `others` further valid ones."""
 
     address: str | None
     leftover: dict[str, str]
+    others: tuple[str, ...] = ()
 
 
 _NO_ADDRESS = _Address(None, {})
@@ -158,6 +178,13 @@ class _Columns:
         for column in self.mapping.fields.get(field, ()):
             return map(_once_each(_present), self.columns[column])
         return repeat(None, self.row_count)
+
+    def external_ids(self) -> Iterable[str | None]:
+        ids = self.text("external_id")
+        if self.mapping.source_system != "facebook":
+            return ids
+        # The lead's id has this prefix in a downloaded file only, not in the interfaces that give the same lead.
+        return (each.removeprefix("l:") if each else each for each in ids)
 
     def phones(self) -> Iterable[_Address]:
         return self._addresses("phone", lambda text: phone_e164(text, self.region))
@@ -299,6 +326,16 @@ def split_tags(text: str) -> tuple[str, ...]:
     return tuple(tags.values())
 
 
+def is_dnc_tag(tag: str) -> bool:
+    """Whether a tag says do not contact, by any channel."""
+    return tag.strip(" ").lower() in _DNC_TAGS
+
+
+def is_missing(text: str) -> bool:
+    """Whether a cell says nothing: blank, `-`, n/a, unknown, or a form's `Select`."""
+    return _present(text) is None
+
+
 def states_wish(text: str) -> bool:
     """Whether a consent column's value says not to contact; see `normalise`."""
     present = _present(text)
@@ -330,9 +367,9 @@ def _present(text: str) -> str | None:
 
 
 def _first_valid(found: Sequence[_Address]) -> _Address:
-    address = next((each.address for each in found if each.address), None)
+    valid = tuple(dict.fromkeys(each.address for each in found if each.address))
     leftover = {name: text for each in found for name, text in each.leftover.items()}
-    return _Address(address, leftover)
+    return _Address(valid[0] if valid else None, leftover, valid[1:])
 
 
 def _rejection(

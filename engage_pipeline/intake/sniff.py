@@ -49,8 +49,8 @@ class FileFormat:
     header_line: int
 
     def as_json(self) -> dict[str, Any]:
-        """The value of `lead_uploads.format`: everything but the headers, which the column mapping has."""
-        return {name: value for name, value in asdict(self).items() if name != "headers"}
+        """The value of `lead_uploads.format`."""
+        return asdict(self)
 
 
 def sniff(content: bytes) -> FileFormat:

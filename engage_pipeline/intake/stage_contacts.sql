@@ -10,5 +10,6 @@ create temporary table changed_contacts (
     company text,
     lead_source text,
     tags text[] not null,
-    custom_fields jsonb not null
+    custom_fields jsonb not null,
+    suppressed_channels text[] not null
 ) on commit drop

@@ -12,6 +12,7 @@ set
     lead_source = changed.lead_source,
     tags = changed.tags,
     custom_fields = changed.custom_fields,
+    suppressed_channels = changed.suppressed_channels,
     updated_at = %(now)s
 from changed_contacts as changed
 where contacts.id = changed.id

@@ -18,6 +18,24 @@ HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
+class UploadFindings:
+    """What the load of one file found besides its books.
+
+    Attributes:
+        wishes: channel -> contacts of the file that said no to it, now or before; a DNC tag counts for every channel.
+            Channels without any are absent.
+        unreachable_contacts: contacts of the file that have neither a phone nor an e-mail address, so that no channel
+            reaches them.
+        identity_conflicts: rows whose keys mean different contacts. The first key decided, and the address that is
+            somebody else's stayed there; the row's contact keeps it as a custom field only.
+    """
+
+    wishes: dict[str, int]
+    unreachable_contacts: int
+    identity_conflicts: int
+
+
+@dataclass(frozen=True)
 class UploadBooks:
     """What became of one file. rows_read = rows_inserted + rows_updated + rows_duplicate + rows_rejected.
 
@@ -25,8 +43,7 @@ class UploadBooks:
         status: loaded, refused or repeated.
         repeat_of: the upload that loaded the same bytes, when repeated.
         refusal_code, refusal_reason: why the whole file was refused.
-        wishes_without_address: channel -> rows that said no to it and have no address to keep the wish by; nothing
-            can be sent to those either, but an address that arrives later is not suppressed by them.
+        findings: None unless loaded.
     """
 
     upload_id: UUID
@@ -39,7 +56,7 @@ class UploadBooks:
     repeat_of: UUID | None = None
     refusal_code: str | None = None
     refusal_reason: str | None = None
-    wishes_without_address: dict[str, int] | None = None
+    findings: UploadFindings | None = None
 
     def as_metadata(self) -> dict[str, Any]:
         """What is worth showing of it, as JSON values; what is missing is left out."""
@@ -74,6 +91,7 @@ class Upload:
     refusal_reason: str | None
     format: dict[str, Any] | None
     column_mapping: dict[str, Any] | None
+    findings: dict[str, Any] | None
     created_at: datetime
     last_touched_at: datetime
     finished_at: datetime | None

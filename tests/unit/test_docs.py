@@ -120,6 +120,7 @@ def test_every_reason_to_reject_a_row_is_documented():
         normalise.INVALID_EMAIL,
         normalise.NO_IDENTITY,
         normalise.UNSTORABLE_TEXT,
+        normalise.TEST_LEAD,
         records.MALFORMED_QUOTES,
         records.WRONG_FIELD_COUNT,
     }

@@ -1,6 +1,7 @@
 """Loading into a real PostgreSQL: identity, books, wishes, repeats, and nothing without the lease."""
 
 import csv
+import gzip
 import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from engage_pipeline.database.connections import Connection, connect
 from engage_pipeline.database.errors import LeaseLost
 from engage_pipeline.database.tenants import Tenant
 from engage_pipeline.intake.load import load_upload
+from engage_pipeline.intake.normalise import is_dnc_tag
 from engage_pipeline.intake.uploads import UploadBooks, find_upload, reject_reasons
 from tests.integration.intake.conftest import NOW, LoadFile, open_upload
 
@@ -28,6 +30,10 @@ def counts(books: UploadBooks) -> tuple[int, int, int, int, int]:
         books.rows_duplicate,
         books.rows_rejected,
     )
+
+
+def suppressed(connection: Connection) -> set[tuple[str, str]]:
+    return set(connection.execute("select channel, address from suppressions").fetchall())
 
 
 def test_a_row_becomes_a_contact_with_typed_custom_fields(load_file: LoadFile, connection: Connection) -> None:
@@ -64,6 +70,38 @@ def test_a_known_contact_takes_the_new_id_of_one_row_only(load_file: LoadFile, c
     assert counts(load_file(HEADER + ADA + "2,Bea,,212-555-0101,,,,,\n")) == (2, 1, 1, 0, 0)
 
 
+def test_keys_of_different_people_are_counted_and_move_nothing(load_file: LoadFile, connection: Connection) -> None:
+    load_file("Phone,Name\n212-555-0101,Ada\n")
+    load_file("Email,Name\nbea@example.com,Bea\n")
+    books = load_file("Phone,Email,Name,City\n212-555-0101,bea@example.com,Ada,Denver\n")
+    assert counts(books) == (1, 0, 1, 0, 0)
+    assert books.findings is not None
+    assert books.findings.identity_conflicts == 1
+    assert connection.execute(
+        "select first_name, phone_e164, email, custom_fields from contacts order by id"
+    ).fetchall() == [
+        ("Ada", "+12125550101", None, {"City": "Denver", "Email": "bea@example.com"}),
+        ("Bea", None, "bea@example.com", {}),
+    ]
+
+
+def test_a_wish_holds_for_the_address_that_was_not_moved(load_file: LoadFile, connection: Connection) -> None:
+    load_file("Phone\n212-555-0101\n")
+    load_file("Email\nbea@example.com\n")
+    load_file("Phone,Email,Do Not Email\n212-555-0101,bea@example.com,yes\n")
+    assert suppressed(connection) == {("email", "bea@example.com")}
+
+
+def test_a_key_that_a_contact_had_before_the_file_finds_nobody(load_file: LoadFile, connection: Connection) -> None:
+    # The known limit: without an id, one whose phone and then e-mail change in one file is made again by its first row.
+    rows = "212-555-0101,old@example.com\n212-555-0102,old@example.com\n212-555-0102,new@example.com\n"
+    assert counts(load_file("Phone,Email\n" + rows)) == (3, 1, 0, 2, 0)
+    again = load_file("Phone;Email\n" + rows.replace(",", ";"))
+    assert counts(again) == (3, 1, 1, 1, 0)
+    assert again.findings is not None
+    assert again.findings.identity_conflicts == 1
+
+
 def test_an_update_takes_nothing_away_and_does_not_make_the_contact_new(
     load_file: LoadFile, connection: Connection
 ) -> None:
@@ -93,6 +131,12 @@ def test_the_same_bytes_are_read_once(load_file: LoadFile, connection: Connectio
     assert find_upload(connection, second.upload_id).repeat_of == first.upload_id
 
 
+def test_a_packed_file_is_read_like_a_plain_one(load_file: LoadFile, connection: Connection) -> None:
+    books = load_file(gzip.compress((HEADER + ADA).encode()))
+    assert counts(books) == (1, 1, 0, 0, 0)
+    assert connection.execute("select format->>'packing' from lead_uploads").fetchall() == [("gzip",)]
+
+
 def test_a_refused_file_may_come_again_and_leaves_nothing_behind(load_file: LoadFile, connection: Connection) -> None:
     for _ in range(2):
         books = load_file("age,contact\n58,cellular\n")
@@ -113,7 +157,56 @@ def test_wishes_suppress_their_own_channel_and_stay(load_file: LoadFile, connect
         ("ai_call", "+12125550101", "column Do Not Call"),
         ("email", "bea@example.com", "column Do Not Email"),
     ]
-    assert books.wishes_without_address == {"ai_call": 1, "email": 1}
+    assert books.findings is not None
+    assert (books.findings.wishes, books.findings.unreachable_contacts) == ({"ai_call": 2, "email": 2}, 1)
+
+
+def test_a_wish_without_an_address_waits_for_the_address(load_file: LoadFile, connection: Connection) -> None:
+    load_file("Lead Id,Do Not Call,Do Not Email\n7,yes,no\n8,no,yes\n")
+    assert connection.execute("select count(*) from suppressions").fetchone() == (0,)
+    load_file("Lead Id,Phone,Email\n7,212-555-0107,cy@example.com\n8,,dee@example.com\n")
+    assert suppressed(connection) == {("ai_call", "+12125550107"), ("email", "dee@example.com")}
+
+
+def test_a_contact_that_said_no_takes_its_wish_to_a_new_number(load_file: LoadFile, connection: Connection) -> None:
+    load_file("Lead Id,Phone,Do Not Call\n7,212-555-0107,yes\n")
+    load_file("Lead Id,Phone,Do Not Call\n7,212-555-0108,no\n")
+    assert suppressed(connection) == {("ai_call", "+12125550107"), ("ai_call", "+12125550108")}
+
+
+def test_a_wish_holds_for_the_number_that_the_same_file_replaces(load_file: LoadFile, connection: Connection) -> None:
+    load_file("Lead Id,Phone\n7,212-555-0107\n")
+    load_file("Lead Id,Phone,Do Not Call\n7,212-555-0108,yes\n")
+    assert suppressed(connection) == {("ai_call", "+12125550107"), ("ai_call", "+12125550108")}
+
+
+def test_a_wish_holds_for_every_number_of_its_row(load_file: LoadFile, connection: Connection) -> None:
+    load_file("leadid,mobile,phone,dncmobile\n7,212-555-0107,212-555-0108,1\n")
+    assert suppressed(connection) == {("ai_call", "+12125550107"), ("ai_call", "+12125550108")}
+
+
+@pytest.mark.parametrize("tag", ["DNC", "vip; Do Not Contact", "do-not-contact"])
+def test_a_dnc_tag_suppresses_every_channel_for_every_contact_with_the_address(
+    tag: str, load_file: LoadFile, connection: Connection
+) -> None:
+    load_file(f"Lead Id,Phone,Email,Tags\n7,212-555-0107,cy@example.com,{tag}\n8,212-555-0107,,\n")
+    assert suppressed(connection) == {
+        ("ai_call", "+12125550107"),
+        ("whatsapp_message", "+12125550107"),
+        ("email", "cy@example.com"),
+    }
+    assert connection.execute("select count(*) from contacts where is_dnc").fetchone() == (1,)
+
+
+def test_an_address_that_comes_some_other_way_is_suppressed_too(load_file: LoadFile, connection: Connection) -> None:
+    load_file("Lead Id,Do Not Email\n7,yes\n")
+    connection.execute("update contacts set email = 'cy@example.com', phone_e164 = '+12125550107'")
+    assert suppressed(connection) == {("email", "cy@example.com")}
+
+
+@pytest.mark.parametrize("tag", ["dnc", "DNC", " Do Not Contact ", "do-not-contact", "\tdnc", "do not call", "dncx"])
+def test_code_and_database_agree_on_what_a_dnc_tag_is(tag: str, connection: Connection) -> None:
+    assert connection.execute("select engage_has_dnc_tag(array[%s])", [tag]).fetchone() == (is_dnc_tag(tag),)
 
 
 def test_rejected_rows_keep_their_line_and_their_text(load_file: LoadFile, connection: Connection) -> None:

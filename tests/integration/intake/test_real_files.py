@@ -15,12 +15,18 @@ def test_a_crm_export_gives_balanced_books(shared_folder: Path, load_file: LoadF
     assert connection.execute("select distinct source_system from contacts").fetchall() == [("zoho",)]
 
 
-def test_an_export_without_addresses_gives_contacts_and_says_which_wishes_it_cannot_keep(
+def test_an_export_without_addresses_says_that_nobody_can_be_reached_and_keeps_the_wishes(
     shared_folder: Path, load_file: LoadFile, connection: Connection
 ) -> None:
     books = load_file(shared_folder / "data/leads/x_education_leads.csv")
     assert (books.rows_read, books.rows_inserted, books.rows_rejected) == (9240, 9240, 0)
-    assert books.wishes_without_address == {"email": 734, "ai_call": 2}
+    assert books.findings is not None
+    assert books.findings.wishes == {"email": 734, "ai_call": 2}
+    assert books.findings.unreachable_contacts == 9240
+    assert connection.execute(
+        "select channel, count(*) from contacts cross join unnest(suppressed_channels) as channel"
+        " group by channel order by channel"
+    ).fetchall() == [("ai_call", 2), ("email", 734)]
     reachable, google, kept = connection.execute(
         "select count(*) filter (where phone_e164 is not null or email is not null),"
         " count(distinct lead_source) filter (where lower(lead_source) = 'google'),"

@@ -38,5 +38,5 @@ def test_generated_leads_have_the_promised_share_of_trouble(tmp_path: Path) -> N
     assert 0.01 < len(leads.rejected) / 10_000 < 0.03
     assert {row.reason_code for row in leads.rejected} == {"wrong_field_count", "invalid_phone"}
     assert len(phones) > 8_000
-    assert 0.01 < sum(lead.do_not_call for lead in leads.leads) / 10_000 < 0.03
+    assert 0.01 < sum("ai_call" in lead.suppressed_channels for lead in leads.leads) / 10_000 < 0.03
     assert any(lead.email is None for lead in leads.leads)

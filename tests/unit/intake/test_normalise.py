@@ -129,3 +129,21 @@ def test_an_id_alone_makes_a_contact_and_nul_never_does() -> None:
 
 def test_do_not_contact_is_the_tag_that_every_channel_obeys() -> None:
     assert [lead.tags for lead in clean(["Id", "DNC"], ["1", "yes"], ["2", "no"]).leads] == [("DNC",), ()]
+
+
+def test_a_facebook_export_loses_its_prefixes_and_its_test_rows() -> None:
+    headers = ["id", "created_time", "campaign_id", "form_id", "platform", "full_name", "phone_number", "email"]
+    found = clean(
+        headers,
+        ["l:101", "2026-11-01T10:00:00+00:00", "c:1", "f:1", "ig", "Ada Byron", "p:+12125550101", "ada@example.com"],
+        ["l:102", "2026-11-01T10:05:00+00:00", "c:1", "f:1", "fb",
+         "<test lead: dummy data for full_name>", "<test lead: dummy data for phone_number>", "test@example.com"],
+    )  # fmt: skip
+    assert [(lead.external_id, lead.phone_e164, lead.first_name) for lead in found.leads] == [
+        ("101", "+12125550101", "Ada")
+    ]
+    assert [row.reason_code for row in found.rejected] == ["test_lead"]
+
+
+def test_dummy_data_is_a_remark_in_files_of_other_systems() -> None:
+    assert len(clean(["Id", "Note"], ["l:1", "<test lead: dummy data for note>"]).leads) == 1

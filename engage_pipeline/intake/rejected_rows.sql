@@ -1,0 +1,10 @@
+-- rejected_rows: the quarantined rows of one upload in the order of the file
+-- reads: rejected_rows
+select
+    line_number,
+    reason_code,
+    reason,
+    raw_row
+from rejected_rows
+where upload_id = %(upload_id)s
+order by line_number, id

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from engage_pipeline.cli import database, flows, stack, stats, uploads
+from engage_pipeline.cli.explain import explain
 from engage_pipeline.cli.sandbox import sandbox
 from engage_pipeline.errors import EngageError
 
@@ -22,6 +23,7 @@ app.command()(stack.dev)
 app.command()(uploads.upload)
 app.add_typer(uploads.app, name="uploads")
 app.add_typer(flows.app, name="flows")
+app.command()(explain)
 app.command()(stats.stats)
 app.command()(stats.sql)
 app.command()(stack.books)

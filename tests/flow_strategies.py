@@ -1,18 +1,23 @@
 """Hypothesis strategies for flows that keep every rule of `flows.model`."""
 
 from datetime import time
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from engage_pipeline.flows.model import (
-    LARGEST_EXACT_FLOAT,
-    LARGEST_PRIORITY,
-    LONGEST_WAIT_MINUTES,
-    Action,
-    Flow,
+from engage_pipeline.flows.conditions import (
+    FITTING,
+    FITTING_TEXT,
+    LIST_OPERATORS,
+    NUMBER_OPERATORS,
+    WITHOUT_VALUE,
+    ConditionGroup,
+    ConditionType,
     TriggerCondition,
 )
+from engage_pipeline.flows.model import LARGEST_PRIORITY, LONGEST_WAIT_MINUTES, Action, Flow
+from engage_pipeline.flows.storable import LARGEST_EXACT_FLOAT
+from engage_pipeline.flows.values import moments
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 words = texts.filter(str.strip)
@@ -30,18 +35,64 @@ extras = st.dictionaries(
 ZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Europe/London"]
 
 
-@st.composite
-def trigger_conditions(draw: st.DrawFn) -> TriggerCondition:
-    """One condition of any kind."""
-    condition_type = draw(st.sampled_from(["lead_source", "entry_type", "custom_field"]))
-    operator = draw(st.sampled_from(["equals", "not_equals", "contains", "any"]))
-    return TriggerCondition.model_validate(
-        {
-            "condition_type": condition_type,
-            "condition_operator": operator,
-            "condition_value": None if operator == "any" else draw(values),
-            "custom_field_name": draw(words) if condition_type == "custom_field" else None,
+dates = st.sampled_from(["2026-05-01", "2026-05-01T09:30Z", "1 May 2026", "May 2, 2026", "2026/05/03"])
+patterns = st.sampled_from(["a", "^a", "b$", "[0-9]+", "(a|b)c?", "^$", "."])
+
+
+def trigger_conditions(
+    scalars: st.SearchStrategy[Any] = values,
+    field_names: st.SearchStrategy[str] = words,
+    some_numbers: st.SearchStrategy[Any] = numbers,
+    some_dates: st.SearchStrategy[str] = dates,
+) -> st.SearchStrategy[TriggerCondition]:
+    """One condition of any type, with any operator that fits it."""
+
+    @st.composite
+    def build(draw: st.DrawFn) -> TriggerCondition:
+        condition_type = draw(st.sampled_from(get_args(ConditionType)))
+        operator = draw(st.sampled_from(sorted(FITTING.get(condition_type, FITTING_TEXT))))
+        pair = st.tuples(some_dates, some_dates).map(by_moment)
+        if condition_type != "created_at":
+            pair |= st.tuples(some_numbers, some_numbers).map(sorted)
+        by_operator: dict[str, st.SearchStrategy[Any]] = {
+            **dict.fromkeys(WITHOUT_VALUE, st.none()),
+            **dict.fromkeys(LIST_OPERATORS, st.lists(scalars, min_size=1, max_size=3)),
+            **dict.fromkeys(NUMBER_OPERATORS, some_numbers),
+            "before": some_dates,
+            "after": some_dates,
+            "within_last": st.sampled_from([1, 0.5, "30", 36_525]),
+            "between": pair,
+            "matches": patterns,
         }
+        return TriggerCondition.model_validate(
+            {
+                "condition_type": condition_type,
+                "condition_operator": operator,
+                "condition_value": draw(by_operator.get(operator, scalars)),
+                "custom_field_name": draw(field_names) if condition_type == "custom_field" else None,
+            }
+        )
+
+    return build()
+
+
+def by_moment(pair: tuple[str, str]) -> list[str]:
+    """Two dates, the one that begins first before the other."""
+    return sorted(pair, key=lambda text: moments(text) or (0, 0))
+
+
+def condition_nodes(
+    single: st.SearchStrategy[TriggerCondition] | None = None,
+) -> st.SearchStrategy[TriggerCondition | ConditionGroup]:
+    """A condition, or groups of them some levels deep."""
+    return st.recursive(
+        trigger_conditions() if single is None else single,
+        lambda inner: st.builds(
+            lambda kind, nodes: ConditionGroup.model_validate({kind: nodes}),
+            st.sampled_from(["all", "any", "none"]),
+            st.lists(inner, min_size=1, max_size=3),
+        ),
+        max_leaves=5,
     )
 
 
@@ -100,7 +151,7 @@ def flows(draw: st.DrawFn) -> Flow:
             "description": draw(st.none() | texts),
             "priority": draw(st.integers(0, LARGEST_PRIORITY)),
             "is_enabled": draw(st.booleans()),
-            "trigger_conditions": draw(st.lists(trigger_conditions(), max_size=3)),
+            "trigger_conditions": draw(st.lists(condition_nodes(), max_size=3)),
             "actions": draw(_action_lists()),
             **draw(_business_hours()),
         }

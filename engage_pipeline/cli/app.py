@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from engage_pipeline.cli import database, flows, stack, stats, suppressions, uploads
+from engage_pipeline.cli.explain import explain
 from engage_pipeline.cli.sandbox import sandbox
 from engage_pipeline.database.errors import DatabaseUnreachable, SchemaMissing
 from engage_pipeline.errors import EngageError
@@ -26,6 +27,7 @@ app.command()(uploads.upload)
 app.add_typer(uploads.app, name="uploads")
 app.command()(suppressions.suppress)
 app.add_typer(flows.app, name="flows")
+app.command()(explain)
 app.command()(stats.stats)
 app.command()(stats.sql)
 app.command()(stack.books)

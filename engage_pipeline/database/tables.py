@@ -37,6 +37,7 @@ from engage_pipeline.database.vocabulary import (
     BATCH_KINDS,
     BATCH_STATUSES,
     CHANNELS,
+    CONDITION_GROUPS,
     CONDITION_OPERATORS,
     CONDITION_TYPES,
     EXECUTE_CONDITIONS,
@@ -137,14 +138,32 @@ flow_trigger_conditions = Table(
     metadata,
     _id(),
     Column("flow_id", Uuid, ForeignKey("auto_engagement_flows.id", ondelete="CASCADE"), nullable=False),
-    Column("condition_type", Text, nullable=False),
-    Column("condition_operator", Text, nullable=False),
-    Column("condition_value", Text),
+    Column(
+        "parent_id", Uuid, ForeignKey("flow_trigger_conditions.id", ondelete="CASCADE"), comment="the group it is in"
+    ),
+    Column("position", Integer, nullable=False, comment="from 0, within the group or at the top"),
+    Column("group_kind", Text, comment="set for a group, null for a condition"),
+    Column("condition_type", Text),
+    Column("condition_operator", Text),
+    Column("condition_value", Text, comment="a list is written as JSON"),
     Column("custom_field_name", Text),
+    _one_of("group_kind", CONDITION_GROUPS),
     _one_of("condition_type", CONDITION_TYPES),
     _one_of("condition_operator", CONDITION_OPERATORS),
+    CheckConstraint("position >= 0", name="position_not_negative"),
+    CheckConstraint(
+        "(group_kind is null) = (condition_type is not null)"
+        " and (group_kind is null) = (condition_operator is not null)"
+        " and (group_kind is null or condition_value is null)",
+        name="group_or_condition",
+    ),
+    CheckConstraint(
+        "(custom_field_name is not null) = (condition_type is not distinct from 'custom_field')",
+        name="custom_field_is_named",
+    ),
     Index("idx_trigger_conditions_flow", "flow_id"),
-    comment="Conditions of the flow's current version; all must hold.",
+    Index("idx_trigger_conditions_parent", "parent_id"),
+    comment="Conditions and groups of the flow's current version; all at the top must hold.",
 )
 
 flow_actions = Table(

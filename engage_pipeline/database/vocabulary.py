@@ -1,7 +1,28 @@
 """The words that columns may hold; check constraints and code read them from here."""
 
-CONDITION_TYPES = ("lead_source", "entry_type", "custom_field")
-CONDITION_OPERATORS = ("equals", "not_equals", "contains", "any")
+CONDITION_TYPES = ("lead_source", "entry_type", "custom_field", "tag", "email_domain", "phone_country", "created_at")
+CONDITION_OPERATORS = (
+    "equals",
+    "not_equals",
+    "contains",
+    "any",
+    "in",
+    "not_in",
+    "starts_with",
+    "ends_with",
+    "matches",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "between",
+    "before",
+    "after",
+    "within_last",
+    "is_set",
+    "is_not_set",
+)
+CONDITION_GROUPS = ("all", "any", "none")
 ACTION_TYPES = ("ai_call", "whatsapp_message", "email", "wait")
 EXECUTE_CONDITIONS = ("always", "if_previous_success", "if_previous_failed")
 EXECUTION_STATUSES = ("pending", "running", "completed", "failed", "cancelled", "skipped")

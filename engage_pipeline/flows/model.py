@@ -1,8 +1,6 @@
 """A flow as a person writes it, with the client's field names, and the rules that hold within one flow."""
 
-import math
 import re
-from collections.abc import Iterator
 from datetime import time
 from functools import cache
 from typing import Annotated, Any, Literal, Self
@@ -21,8 +19,9 @@ from pydantic import (
     model_validator,
 )
 
-ConditionType = Literal["lead_source", "entry_type", "custom_field"]
-ConditionOperator = Literal["equals", "not_equals", "contains", "any"]
+from engage_pipeline.flows.conditions import TriggerConditions
+from engage_pipeline.flows.storable import StorableText, storable
+
 ActionType = Literal["ai_call", "whatsapp_message", "email", "wait"]
 ExecuteCondition = Literal["always", "if_previous_success", "if_previous_failed"]
 
@@ -34,7 +33,6 @@ REQUIRED_CONFIG: dict[ActionType, tuple[str, ...]] = {
 }
 
 LONGEST_WAIT_MINUTES = 525_600  # a year
-LARGEST_EXACT_FLOAT = 2**53  # beyond it, JSON gives back another number (RFC 8259, section 6)
 LARGEST_PRIORITY = 2**31 - 1  # the column's type, integer
 
 
@@ -66,67 +64,8 @@ def check_time_zone(value: str | None) -> str | None:
     return value
 
 
-def _unstorable(value: object) -> Iterator[str]:
-    """Why PostgreSQL's jsonb could not give `value` back as it is."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            if not isinstance(key, str):
-                yield f"the key {key!r} is not text (put it in quotes)"
-            yield from _unstorable(key)
-            yield from _unstorable(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _unstorable(each)
-    elif isinstance(value, str):
-        if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
-            yield "text holds neither NUL nor half a surrogate pair"
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            yield f"{value} is not a number that can be stored"
-        elif abs(value) > LARGEST_EXACT_FLOAT:
-            yield f"{value} is too large to be kept to the digit"
-    elif value is not None and not isinstance(value, bool | int):
-        yield f"{value} is a {type(value).__name__}, not text or a number (put it in quotes)"
-
-
-def _storable(value: Any) -> Any:
-    for reason in _unstorable(value):
-        raise ValueError(reason)
-    return value
-
-
-def _single(value: Any) -> Any:
-    if isinstance(value, dict | list | tuple):
-        raise ValueError("condition_value is one text, number, true or false; several values need a flow each")
-    return _storable(value)
-
-
-StorableText = Annotated[str, BeforeValidator(_storable)]
-
-
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TriggerCondition(_Strict):
-    """One test of a contact. `any` holds for every contact, so it takes no value; every other operator needs one."""
-
-    condition_type: ConditionType
-    condition_operator: ConditionOperator
-    condition_value: Annotated[str | int | float | bool | None, BeforeValidator(_single)] = None
-    custom_field_name: StorableText | None = None
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if self.condition_type == "custom_field" and not (self.custom_field_name or "").strip():
-            raise ValueError("custom_field_name is needed when condition_type is custom_field")
-        if self.condition_type != "custom_field" and self.custom_field_name is not None:
-            raise ValueError(f"custom_field_name goes only with condition_type custom_field, not {self.condition_type}")
-        if self.condition_operator != "any" and self.condition_value is None:
-            raise ValueError(f"condition_value is needed for {self.condition_operator}")
-        if self.condition_operator == "any" and self.condition_value is not None:
-            raise ValueError("any holds for every contact and takes no condition_value")
-        return self
 
 
 class Action(_Strict):
@@ -134,7 +73,7 @@ class Action(_Strict):
 
     action_order: Annotated[int, Field(strict=True, gt=0)]
     action_type: ActionType
-    action_config: Annotated[dict[str, Any], BeforeValidator(_storable), Field(validate_default=True)] = {}
+    action_config: Annotated[dict[str, Any], BeforeValidator(storable), Field(validate_default=True)] = {}
     execute_condition: ExecuteCondition = "always"
 
     @field_validator("action_config")
@@ -179,7 +118,7 @@ class Flow(_Strict):
     """A flow of one tenant: who it is for, when it may act, and what it does."""
 
     name: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), BeforeValidator(_storable)
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), BeforeValidator(storable)
     ]
     description: StorableText | None = None
     priority: Annotated[int, Field(strict=True, ge=0, le=LARGEST_PRIORITY)]
@@ -189,7 +128,7 @@ class Flow(_Strict):
     business_hours_end: ClockTime | None = None
     business_hours_timezone: str | None = None
     business_hours_overnight: StrictBool = False
-    trigger_conditions: tuple[TriggerCondition, ...] = ()
+    trigger_conditions: TriggerConditions = ()
     actions: tuple[Action, ...]
 
     @field_validator("actions")

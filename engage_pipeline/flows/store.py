@@ -5,16 +5,17 @@ the current version in columns that people can query. Executions are none of thi
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.tenants import Tenant
+from engage_pipeline.flows.conditions import ConditionGroup, TriggerCondition
 from engage_pipeline.flows.errors import FlowNamedTwice, NoFlow, NoFlowVersion, PriorityTaken
-from engage_pipeline.flows.model import Flow, TriggerCondition
+from engage_pipeline.flows.model import Flow
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,17 @@ def delete_flow(connection: Connection, tenant: Tenant, name: str) -> None:
         if name not in known:
             raise NoFlow(name, tenant_name=tenant.name, known=list(known))
         _mark_deleted(connection, [known[name]])
+
+
+def enabled_versions(connection: Connection) -> tuple[tuple[UUID, int], ...]:
+    """(flow_id, version) of every enabled flow of all tenants, sorted: what a matching program is made from.
+
+    A version never changes, so equal answers mean equal flows.
+    """
+    rows = connection.execute(
+        "select id, version from auto_engagement_flows where is_enabled and deleted_at is null order by id"
+    ).fetchall()
+    return tuple(rows)
 
 
 def enabled_flows(connection: Connection) -> list[StoredFlow]:
@@ -241,14 +253,25 @@ def _replace_conditions(connection: Connection, flow_id: UUID, flow: Flow) -> No
     connection.execute("delete from flow_trigger_conditions where flow_id = %s", [flow_id])
     with connection.cursor() as cursor:
         cursor.executemany(
-            "insert into flow_trigger_conditions"
-            " (flow_id, condition_type, condition_operator, condition_value, custom_field_name)"
-            " values (%s, %s, %s, %s, %s)",
-            [
-                (flow_id, each.condition_type, each.condition_operator, _value_text(each), each.custom_field_name)
-                for each in flow.trigger_conditions
-            ],
+            "insert into flow_trigger_conditions (id, flow_id, parent_id, position, group_kind, condition_type,"
+            " condition_operator, condition_value, custom_field_name)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            list(_condition_rows(flow_id, flow.trigger_conditions, parent_id=None)),
         )
+
+
+def _condition_rows(
+    flow_id: UUID, nodes: Sequence[TriggerCondition | ConditionGroup], *, parent_id: UUID | None
+) -> Iterator[tuple[object, ...]]:
+    """A row for each condition and group, a group before what is in it."""
+    for position, node in enumerate(nodes):
+        row_id = uuid4()
+        if isinstance(node, ConditionGroup):
+            yield row_id, flow_id, parent_id, position, node.kind, None, None, None, None
+            yield from _condition_rows(flow_id, node.conditions, parent_id=row_id)
+        else:
+            tested = (node.condition_type, node.condition_operator, _value_text(node), node.custom_field_name)
+            yield row_id, flow_id, parent_id, position, None, *tested
 
 
 def _upsert_actions(connection: Connection, flow_id: UUID, flow: Flow) -> None:

@@ -12,8 +12,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
+from engage_pipeline.flows.conditions import CONDITION_TAG, GROUP_TAG, ConditionGroup, TriggerCondition
 from engage_pipeline.flows.errors import InvalidFlows
-from engage_pipeline.flows.model import Action, Flow, TriggerCondition, check_time_zone
+from engage_pipeline.flows.model import Action, Flow, check_time_zone
 
 # An alias can repeat a part that holds aliases itself; a few lines then stand for more nodes than memory holds.
 LARGEST_FILE_NODES = 200_000
@@ -105,7 +106,8 @@ class _Content(BaseModel):
 _FIELDS_OF: dict[str | None, type[BaseModel]] = {
     None: _Content,
     "flows": Flow,
-    "trigger_conditions": TriggerCondition,
+    CONDITION_TAG: TriggerCondition,
+    GROUP_TAG: ConditionGroup,
     "actions": Action,
 }
 
@@ -307,9 +309,14 @@ def _written(path: FieldPath) -> str:
 
 
 def _problem(path: Path, node: yaml.Node, detail: ErrorDetails) -> _Problem:
-    location = detail["loc"]
+    location = _without_tags(detail["loc"])
     text = ": ".join(part for part in (_written(location), _message(detail)) if part)
     return _Problem(path, _line(node, location), text)
+
+
+def _without_tags(location: FieldPath) -> FieldPath:
+    """The path as it stands in the file: the model also names which kind of node it took a mapping for."""
+    return tuple(step for step in location if step not in (CONDITION_TAG, GROUP_TAG))
 
 
 def _message(detail: ErrorDetails) -> str:

@@ -1,21 +1,30 @@
 """Matches the contacts of one micro-batch and stores their assignments."""
 
-from collections.abc import Sequence
+import atexit
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
+from threading import Lock
+from uuid import UUID
 
 import duckdb
 import pandas as pd
-import pyarrow as pa
 
 from engage_pipeline.database.bulk import arrow_connection, read_table
 from engage_pipeline.database.connections import Connection, connect
 from engage_pipeline.database.leases import Lease
 from engage_pipeline.database.statements import load_statement
-from engage_pipeline.flows.store import StoredFlow, enabled_flows
-from engage_pipeline.matching.assign import assign_flows
-from engage_pipeline.matching.conditions import custom_field_names
+from engage_pipeline.flows.store import enabled_flows, enabled_versions
+from engage_pipeline.flows.values import microseconds
+from engage_pipeline.matching.assign import NO_ASSIGNMENTS, assign, assignments_frame
+from engage_pipeline.matching.columns import ContactColumns
+from engage_pipeline.matching.program import Program
+from engage_pipeline.matching.staging import staged_batches
 
 _HERE = Path(__file__).parent
+
+_programs_lock = Lock()
+_latest: dict[tuple[tuple[UUID, int], ...], Program] = {}
 
 
 def assign_batch(url: str, lease: Lease) -> pd.DataFrame:
@@ -29,9 +38,8 @@ def assign_batch(url: str, lease: Lease) -> pd.DataFrame:
         LeaseLost: another attempt owns the batch; nothing was written.
     """
     with connect(url, application_name="engage matching") as connection:
-        flows = enabled_flows(connection)
-        assigned = assign_flows(_contacts_of_batch(url, lease, flows), flows).astype(object)
-        assigned = assigned.where(assigned.notna(), None)
+        program = current_program(connection)
+        assigned = _assign_contacts(url, lease, program, now=_formed_at(connection, lease))
         with connection.transaction():
             lease.hold(connection)
             connection.execute(
@@ -48,32 +56,46 @@ def assign_batch(url: str, lease: Lease) -> pd.DataFrame:
         return _stored(connection, lease)
 
 
-def with_custom_fields(contacts: pa.Table, names: Sequence[str]) -> pd.DataFrame:
-    """The frame of `contacts` with one text column `custom_field:<name>` for each name, taken out of the JSON text of
-    `custom_fields` in one pass. Names travel as data: they are bound, never written into the statement."""
-    frame: pd.DataFrame = contacts.drop_columns(["custom_fields"]).to_pandas()
-    if not names:
-        return frame
-    with duckdb.connect() as staging:
-        staging.register("contacts", contacts)
-        found = staging.sql(
-            "select json_extract_string(custom_fields, $paths) as found from contacts",
-            params={"paths": [_json_pointer(name) for name in names]},
-        ).to_arrow_table()
-    values = pd.DataFrame(found.column("found").to_pylist(), columns=pd.Index(names), dtype=object)
-    return frame.join(values.add_prefix("custom_field:"))
+def current_program(connection: Connection) -> Program:
+    """The program of all enabled flows; compiled anew only when a flow has another version, is new or is gone."""
+    with _programs_lock:
+        versions = enabled_versions(connection)
+        if versions not in _latest:
+            program = Program(enabled_flows(connection))
+            _latest.clear()
+            # What was read, which may be newer than what was asked for.
+            versions = tuple(sorted((flow.flow_id, flow.version) for flow in program.flows))
+            _latest[versions] = program
+        return _latest[versions]
 
 
-def _contacts_of_batch(url: str, lease: Lease, flows: Sequence[StoredFlow]) -> pd.DataFrame:
+def _assign_contacts(url: str, lease: Lease, program: Program, *, now: datetime) -> pd.DataFrame:
     with arrow_connection(url) as bulk:
         contacts = read_table(bulk, load_statement(_HERE, "contacts_of_batch"), [str(lease.work_id)])
-    conditions = [condition for flow in flows for condition in flow.definition.trigger_conditions]
-    return with_custom_fields(contacts, custom_field_names(conditions))
+    frames = []
+    staging = _staging().cursor()
+    try:
+        staging.register("contacts", contacts)
+        for batch in staged_batches(staging, program.custom_field_names):
+            columns = ContactColumns(batch, program.custom_field_names, microseconds(now))
+            frames.append(assignments_frame(program, columns, assign(program, columns)))
+    finally:
+        staging.close()
+    return pd.concat([NO_ASSIGNMENTS, *frames], ignore_index=True)
 
 
-def _json_pointer(name: str) -> str:
-    """RFC 6901: the only path syntax of DuckDB in which every field name can be written."""
-    return "/" + name.replace("~", "~0").replace("/", "~1")
+@lru_cache(maxsize=1)
+def _staging() -> duckdb.DuckDBPyConnection:
+    # One for the process: opening DuckDB costs more than matching a small batch.
+    atexit.register(_staging.cache_clear)
+    return duckdb.connect(config={"threads": 2})
+
+
+def _formed_at(connection: Connection, lease: Lease) -> datetime:
+    row = connection.execute("select formed_at from micro_batches where id = %s", [lease.work_id]).fetchone()
+    assert row is not None  # noqa: S101 - the lease is on the batch
+    formed_at: datetime = row[0]
+    return formed_at
 
 
 def _stored(connection: Connection, lease: Lease) -> pd.DataFrame:

@@ -1,9 +1,13 @@
--- contacts_of_batch: what matching reads of the contacts of one micro-batch; ids as text, no address leaves the database
+-- contacts_of_batch: what matching reads of the contacts of one micro-batch; ids as text; the phone number is for phone_country alone
 select
     contacts.id::text as contact_id,
     contacts.user_id::text as user_id,
     contacts.lead_source,
     contacts.entry_type,
+    to_json(contacts.tags)::text as tags,
+    split_part(contacts.email, '@', -1) as email_domain,
+    contacts.phone_e164,
+    contacts.created_at,
     contacts.custom_fields::text as custom_fields,
     contacts.is_dnc,
     contacts.phone_e164 is not null as can_ai_call_address,

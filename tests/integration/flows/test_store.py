@@ -110,11 +110,32 @@ def test_a_new_flow_is_version_one_in_every_table(connection: Connection, tenant
         " deleted_at from auto_engagement_flows"
     ).fetchall() == [("Hot", "first", 0, True, 1, True, "22:00:00", "06:00:00", True, "Asia/Kolkata", None)]
     assert connection.execute(
-        "select condition_type, condition_operator, condition_value from flow_trigger_conditions order by id"
+        "select condition_type, condition_operator, condition_value from flow_trigger_conditions order by position"
     ).fetchall() == [("lead_source", "equals", value) for value in ("true", "5", "5")]
     assert connection.execute(
         "select action_order, action_type, action_config, execute_condition from flow_actions"
     ).fetchall() == [(1, "email", {"template_id": "welcome"}, "always")]
+
+
+def test_groups_are_rows_below_their_group(connection: Connection, tenant: Tenant) -> None:
+    nested = {"any": [_condition("a"), {"none": [_condition("b"), _condition("c")]}]}
+    apply_flows(connection, tenant, [_flow("Hot", 0, trigger_conditions=[_condition("top"), nested])])
+    assert connection.execute(
+        "with recursive tree as (select id, position::text as place, group_kind, condition_value"
+        " from flow_trigger_conditions where parent_id is null union all"
+        " select node.id, place || '.' || node.position, node.group_kind, node.condition_value"
+        " from flow_trigger_conditions as node inner join tree on tree.id = node.parent_id)"
+        " select place, group_kind, condition_value from tree order by place"
+    ).fetchall() == [
+        ("0", None, "top"),
+        ("1", "any", None),
+        ("1.0", None, "a"),
+        ("1.1", "none", None),
+        ("1.1.0", None, "b"),
+        ("1.1.1", None, "c"),
+    ]
+    apply_flows(connection, tenant, [_flow("Hot", 0, trigger_conditions=[])])
+    assert connection.execute("select count(*) from flow_trigger_conditions").fetchone() == (0,)
 
 
 def test_applying_the_same_again_makes_no_version(connection: Connection, tenant: Tenant) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from engage_pipeline.flows.conditions import TriggerCondition
 from engage_pipeline.flows.model import Flow
 
 
@@ -29,6 +30,15 @@ def _hours(start: object, end: object, **changes: Any) -> dict[str, Any]:
         business_hours_end=end,
         **{"business_hours_timezone": "Europe/London", **changes},
     )
+
+
+def _field(operator: str, value: object) -> dict[str, Any]:
+    return {
+        "condition_type": "custom_field",
+        "custom_field_name": "Plan",
+        "condition_operator": operator,
+        "condition_value": value,
+    }
 
 
 def _refusal(flow: dict[str, Any]) -> str:
@@ -134,22 +144,66 @@ def test_an_execute_condition_needs_a_result_before_it(kind: str) -> None:
             "condition_value is one text",
         ),
         (
+            {"condition_type": "lead_source", "condition_operator": "gt", "condition_value": 5},
+            "gt does not fit lead_source",
+        ),
+        ({"condition_type": "created_at", "condition_operator": "equals", "condition_value": "x"}, "does not fit"),
+        (
+            {"condition_type": "tag", "condition_operator": "is_set", "condition_value": "x"},
+            "is_set takes no condition",
+        ),
+        ({"condition_type": "tag", "condition_operator": "in", "condition_value": "x"}, "in needs a list"),
+        ({"condition_type": "tag", "condition_operator": "not_in", "condition_value": []}, "needs 1 to 1000 values"),
+        (
+            {"condition_type": "tag", "condition_operator": "in", "condition_value": [["x"]]},
+            "a list in condition_value",
+        ),
+        ({"condition_type": "tag", "condition_operator": "matches", "condition_value": "(a"}, "missing )"),
+        ({"condition_type": "tag", "condition_operator": "matches", "condition_value": "(?=a)"}, "RE2 syntax"),
+        ({"condition_type": "tag", "condition_operator": "matches", "condition_value": 5}, "put it in quotes"),
+        (_field("gt", "five"), "gt needs a number"),
+        (_field("lte", True), "lte needs a number"),
+        (_field("before", "05/01/2026"), "before needs a date"),
+        (_field("after", "2026-02-30"), "after needs a date"),
+        (_field("within_last", 0), "above 0 and at most 36525"),
+        (_field("within_last", "soon"), "needs a number of days"),
+        (_field("between", 5), "between needs a list"),
+        (_field("between", [1, 2, 3]), "between needs two values"),
+        (_field("between", [2, 1]), "the lower value first"),
+        (_field("between", [1, "2026-05-01"]), "two numbers or two dates"),
+        (_field("between", ["2026-05-02", "2026-05-01"]), "the lower value first"),
+        (
+            {"condition_type": "created_at", "condition_operator": "between", "condition_value": [1, 2]},
+            "two dates for created_at",
+        ),
+        ({"any": []}, "a group needs at least one condition"),
+        ({"any": [], "all": []}, "a group is one of all, any and none"),
+        (
             {"condition_type": "lead_source", "condition_operator": "equals", "condition_value": float("nan")},
             "nan is not a number",
         ),
-        ({"condition_type": "city", "condition_operator": "any"}, "'lead_source', 'entry_type' or 'custom_field'"),
-        ({"condition_type": "lead_source", "condition_operator": "is"}, "'equals', 'not_equals', 'contains' or 'any'"),
+        ({"condition_type": "city", "condition_operator": "any"}, "'lead_source', 'entry_type', 'custom_field'"),
+        ({"condition_type": "lead_source", "condition_operator": "is"}, "'equals', 'not_equals', 'contains'"),
     ],
 )
 def test_a_trigger_condition_is_complete(condition: dict[str, Any], reason: str) -> None:
     assert reason in _refusal(_flow(trigger_conditions=[condition]))
 
 
+def test_groups_nest_up_to_sixteen_deep() -> None:
+    node: dict[str, Any] = _field("is_set", None)
+    for _ in range(16):
+        node = {"any": [node]}
+    Flow.model_validate(_flow(trigger_conditions=[node]))
+    assert "more than 16 deep" in _refusal(_flow(trigger_conditions=[{"none": [node]}]))
+
+
 @pytest.mark.parametrize("value", [True, 1, 1.5, "1", "", "true"])
 def test_a_condition_value_keeps_its_type(value: object) -> None:
     condition = {"condition_type": "lead_source", "condition_operator": "equals", "condition_value": value}
-    kept = Flow.model_validate(_flow(trigger_conditions=[condition])).trigger_conditions[0].condition_value
-    assert (type(kept), kept) == (type(value), value)
+    kept = Flow.model_validate(_flow(trigger_conditions=[condition])).trigger_conditions[0]
+    assert isinstance(kept, TriggerCondition)
+    assert (type(kept.condition_value), kept.condition_value) == (type(value), value)
 
 
 @pytest.mark.parametrize(

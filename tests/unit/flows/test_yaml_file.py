@@ -6,8 +6,9 @@ from textwrap import dedent
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from engage_pipeline.flows.conditions import ConditionGroup, TriggerCondition
 from engage_pipeline.flows.errors import InvalidFlows
-from engage_pipeline.flows.model import Action, Flow, TriggerCondition
+from engage_pipeline.flows.model import Action, Flow
 from engage_pipeline.flows.yaml_file import TenantFlows, read_flows, to_yaml
 from tests.flow_strategies import flow_lists
 
@@ -71,7 +72,8 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
         ("priority: 0", "priority: yes", "6: flows[0].priority: should be a valid integer"),
         ("equals", "equal", "(did you mean equals?)"),
         ("equals", "any", "8: flows[0].trigger_conditions[0]: any holds for every contact"),
-        ("condition_value: Website", "condition_value: [a]", "8: flows[0].trigger_conditions[0].condition_value: "),
+        ("condition_value: Website", "condition_value: [a]", "8: flows[0].trigger_conditions[0]: condition_value is"),
+        ("condition_value: Website", "condition_value: {a: 1}", "8: flows[0].trigger_conditions[0].condition_value: "),
         ("template_id: welcome", "template: welcome", "12: flows[0].actions[0].action_config: email needs template_id"),
         ("        action_config: {template_id: welcome}\n", "", "10: flows[0].actions[0].action_config: email needs"),
         ("action_type: email", "action_type: sms", "11: flows[0].actions[0].action_type: 'sms' should be 'ai_call'"),
@@ -89,6 +91,15 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_line_and_field(tmp_path: Path, old: str, new: str, problem: str) -> None:
     assert problem in _problem_of(tmp_path, old, new)
+
+
+def test_a_mistake_within_a_group_is_told_with_its_line_and_the_groups_around_it(tmp_path: Path) -> None:
+    good = "- {condition_type: lead_source, condition_operator: equals, condition_value: Website}"
+    groups = (
+        "- any:\n          - none:\n              - {condition_type: tag, condition_operator: gt, condition_value: 5}"
+    )
+    told = _problem_of(tmp_path, good, groups)
+    assert told.startswith("10: flows[0].trigger_conditions[0].any[0].none[0]: gt does not fit tag; use one of: any, ")
 
 
 def test_an_unquoted_time_gets_the_hint_to_quote_it(tmp_path: Path) -> None:
@@ -236,7 +247,7 @@ def test_the_example_in_the_docs_is_valid(tmp_path: Path) -> None:
     assert [action.action_type for action in read.flows[0].actions] == ["ai_call", "email"]
 
 
-@pytest.mark.parametrize("model", [Flow, TriggerCondition, Action])
-def test_the_docs_name_every_field(model: type[Flow | TriggerCondition | Action]) -> None:
+@pytest.mark.parametrize("model", [Flow, TriggerCondition, ConditionGroup, Action])
+def test_the_docs_name_every_field(model: type[Flow | TriggerCondition | ConditionGroup | Action]) -> None:
     page = (PROJECT / "docs" / "flows.md").read_text(encoding="utf-8")
     assert [field for field in model.model_fields if f"`{field}`" not in page] == []

@@ -1,74 +1,26 @@
-"""The vectorised matcher against reading the flows one by one."""
+"""The matcher against reading the flows one by one, and what an assignment says."""
 
-import json
-from uuid import UUID, uuid4
+from datetime import UTC, datetime, timedelta
 
-import pandas as pd
-import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engage_pipeline.database.vocabulary import ADDRESS_COLUMNS
-from engage_pipeline.flows.model import Flow
-from engage_pipeline.flows.store import StoredFlow
-from engage_pipeline.matching.assign import assign_flows
-from engage_pipeline.matching.batch import with_custom_fields
-from engage_pipeline.matching.conditions import custom_field_names
-
-TENANTS = [UUID(int=1), UUID(int=2)]
-EMAIL = {"action_order": 1, "action_type": "email", "action_config": {"template_id": "welcome"}}
-CALL = {
-    "action_order": 1,
-    "action_type": "ai_call",
-    "action_config": {"agent_id": "7f0c9a52-3d1e-4b8a-9c64-2e5d8f1b7a30", "phone_number_id": "+12025550100"},
-}
-
-
-def stored(priority, conditions, *, tenant=TENANTS[0], action=EMAIL):
-    definition = Flow.model_validate(
-        {"name": f"Flow {priority}", "priority": priority, "trigger_conditions": conditions, "actions": [action]}
-    )
-    return StoredFlow(uuid4(), tenant, 1, definition)
-
-
-def condition(kind, operator, value=None, field=None):
-    return {
-        "condition_type": kind,
-        "condition_operator": operator,
-        "condition_value": value,
-        "custom_field_name": field,
-    }
-
-
-def contact(**values):
-    channels = {f"can_{channel}": True for channel in ADDRESS_COLUMNS}
-    channels |= {f"can_{channel}_address": True for channel in ADDRESS_COLUMNS}
-    return {
-        "contact_id": str(uuid4()),
-        "user_id": str(TENANTS[0]),
-        "lead_source": None,
-        "entry_type": "bulk_upload",
-        "custom_fields": "{}",
-        "is_dnc": False,
-        **channels,
-        **values,
-    }
-
-
-def assign(contacts, flows):
-    names = custom_field_names(c for flow in flows for c in flow.definition.trigger_conditions)
-    table = pa.Table.from_pylist(contacts)
-    return assign_flows(with_custom_fields(table, names), flows)
-
-
-def outcome(contacts, flows):
-    assigned = assign(contacts, flows)
-    winners = {str(flow.flow_id): flow.definition.priority for flow in flows}
-    return [
-        (winners.get(flow_id) if isinstance(flow_id, str) else None, reason)
-        for flow_id, reason in zip(assigned["flow_id"], assigned["reason"], strict=True)
-    ]
+from engage_pipeline.matching import lanes
+from engage_pipeline.matching.assign import assign, assignments_frame
+from engage_pipeline.matching.program import Program
+from tests.flow_strategies import condition_nodes, trigger_conditions
+from tests.unit.matching import oracle
+from tests.unit.matching.contacts import (
+    CALL,
+    NOW,
+    TENANTS,
+    columns_of,
+    condition,
+    contact,
+    outcome,
+    stored,
+)
 
 
 def test_the_lowest_priority_number_wins_and_nothing_else_runs():
@@ -95,134 +47,127 @@ def test_a_contact_whom_the_winner_cannot_reach_keeps_the_winner_and_the_reason(
     assert outcome([no_phone, said_no], flows) == [(0, "unreachable"), (0, "suppressed")]
 
 
-def test_an_empty_batch_is_an_empty_answer():
-    frame = pa.Table.from_pylist([contact()]).slice(0, 0)
-    assert assign_flows(with_custom_fields(frame, []), [stored(0, [])]).empty
+def test_a_flow_of_nothing_but_waits_needs_no_address():
+    wait = {"action_order": 1, "action_type": "wait", "action_config": {"duration_minutes": 5}}
+    nobody = {name: False for name in contact() if name.startswith("can_")}
+    assert outcome([contact(**nobody)], [stored(0, [], action=wait)]) == [(0, "matched")]
 
 
-@pytest.mark.parametrize(
-    ("operator", "value", "seen", "holds"),
-    [
-        ("equals", "Google", "  gOOgle ", True),
-        ("equals", "STRASSE", "straße", True),
-        ("equals", 5, 5.0, True),
-        ("equals", 5, "5", True),
-        ("equals", "5.00", 5, True),
-        ("equals", True, True, True),
-        ("equals", "true", True, True),
-        ("equals", 5, "five", False),
-        ("equals", "x", None, False),
-        ("equals", "x", "  ", False),
-        ("not_equals", "x", "y", True),
-        ("not_equals", "X", "x", False),
-        ("not_equals", "x", None, True),
-        ("not_equals", "x", "", True),
-        ("contains", "web", "Our WEBinar", True),
-        ("contains", "web", None, False),
-        ("contains", 5, 1500, True),
-        ("any", None, "x", True),
-        ("any", None, None, True),
-    ],
-)
-def test_operators_on_a_custom_field(operator, value, seen, holds):
-    fields = {} if seen is None else {"Plan / size~": seen}
-    flows = [stored(0, [condition("custom_field", operator, value, "Plan / size~")])]
-    expected = (0, "matched") if holds else (None, "no_match")
-    assert outcome([contact(custom_fields=json.dumps(fields))], flows) == [expected]
-
-
-VALUES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-3, 3),
-    st.sampled_from(["", " ", "a", "A", "ab", "1", "1.0", "ß", "true", "ǅ"]),
-)
-FIELDS = ["Plan", "a/b~c", 'quo"te', "né"]
-
-
-def one_by_one(row, flows):
-    """Written from docs/matching.md alone: the slow and obvious reading."""
-
-    def text(value):
-        if value is None:
-            return None
-        folded = (json.dumps(value) if isinstance(value, bool) else str(value)).strip().casefold()
-        return folded or None
-
-    def number(value):
-        try:
-            return float(value) if value is not None and value.strip("+-").replace(".", "", 1).isdecimal() else None
-        except ValueError:
-            return None
-
-    def same(left, right):
-        if left is None or right is None:
-            return False
-        if number(left) is not None and number(right) is not None:
-            return number(left) == number(right)
-        return left == right
-
-    if row["is_dnc"]:
-        return (None, "dnc")
-    fields = json.loads(row["custom_fields"])
-    for flow in sorted(flows, key=lambda flow: flow.definition.priority):
-        if str(flow.user_id) != row["user_id"]:
-            continue
-        held = []
-        for test in flow.definition.trigger_conditions:
-            if test.condition_type == "custom_field":
-                seen = text(fields.get(test.custom_field_name))
-            else:
-                seen = text(row[test.condition_type])
-            wanted = text(test.condition_value)
-            held.append(
-                {
-                    "any": True,
-                    "equals": same(seen, wanted),
-                    "not_equals": seen is None or not same(seen, wanted),
-                    "contains": seen is not None and wanted is not None and wanted in seen,
-                }[test.condition_operator]
-            )
-        if all(held):
-            return (flow.definition.priority, "matched")
-    return (None, "no_match")
-
-
-conditions = st.builds(
-    lambda kind, operator, value, field: condition(
-        kind,
-        operator,
-        None if operator == "any" else value,
-        field if kind == "custom_field" else None,
-    ),
-    st.sampled_from(["lead_source", "entry_type", "custom_field"]),
-    st.sampled_from(["equals", "not_equals", "contains", "any"]),
-    VALUES.filter(lambda value: value is not None and str(value).strip()),
-    st.sampled_from(FIELDS),
-)
-contacts = st.builds(
-    lambda source, entry, fields, dnc, tenant: contact(
-        lead_source=source, entry_type=entry, custom_fields=json.dumps(fields), is_dnc=dnc, user_id=str(tenant)
-    ),
-    st.none() | st.sampled_from(["a", " A", "b", "1", ""]),
-    st.sampled_from(["bulk_upload", "api"]),
-    st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4),
-    st.booleans(),
-    st.sampled_from(TENANTS),
-)
-flow_lists = st.lists(st.tuples(st.lists(conditions, max_size=3), st.sampled_from(TENANTS)), max_size=6)
-
-
-@given(rows=st.lists(contacts, min_size=1, max_size=12), described=flow_lists)
-@settings(max_examples=300, deadline=None)
-def test_vectorised_matching_agrees_with_reading_the_flows_one_by_one(rows, described):
-    flows = [stored(number, tests, tenant=tenant) for number, (tests, tenant) in enumerate(described)]
-    assert outcome(rows, flows) == [one_by_one(row, flows) for row in rows]
+def test_no_contacts_and_no_flows():
+    assert outcome([], [stored(0, [])]) == []
+    assert outcome([contact()], []) == [(None, "no_match")]
 
 
 def test_the_answer_keeps_the_order_of_the_contacts_and_names_their_tenant():
     rows = [contact(user_id=str(TENANTS[number % 2])) for number in range(5)]
-    assigned = assign(rows, [])
-    assert isinstance(assigned, pd.DataFrame)
-    assert assigned["contact_id"].tolist() == [row["contact_id"] for row in rows]
-    assert assigned["user_id"].tolist() == [row["user_id"] for row in rows]
+    flow = stored(0, [])
+    program = Program([flow])
+    (columns,) = columns_of(rows, program)
+    frame = assignments_frame(program, columns, assign(program, columns))
+    assert frame["contact_id"].tolist() == [row["contact_id"] for row in rows]
+    assert frame["user_id"].tolist() == [row["user_id"] for row in rows]
+    assert frame["flow_id"].tolist() == [str(flow.flow_id), None] * 2 + [str(flow.flow_id)]
+    assert frame["flow_version"].tolist() == [1, None, 1, None, 1]
+
+
+TEXTS = ["", " ", "a", "A", "ab", "1", "1.0", "-0", "ß", "SS", "true", "ǅ", "5e0", "'; drop table x --", 'q"\\', "\x1f"]
+BIG = ["9007199254740992", "9007199254740993", "0.30000000000000000001", "0.3", "1" + "0" * 400, "00000000000000000001"]
+DATES = ["2026-05-01", "2026-05-01T00:00:00Z", "2026/05/01", "1 May 2026", "May 2, 2026", "2026-05-01 23:59:59.999999"]
+DATES += ["2026-05-02T01:30:00+01:30", "2026-05-09T12:00:00", "2026-02-30", "05/01/2026", "2026-05-10T12:00:00.000001"]
+NUMBERS = [-1, 0, 1, 5, 5.0, 0.5, 1e-7, 2**53, 2**53 - 1, "5", "5.", " +5 ", *BIG]
+VALUES = st.sampled_from([*TEXTS, *DATES, *NUMBERS, True, False, "NaN", "Infinity"])
+FIELDS = ["Plan", "a/b~c", 'quo"te', "né"]
+
+conditions = trigger_conditions(
+    VALUES.filter(lambda value: not (isinstance(value, str) and "\x1f" in value)),
+    st.sampled_from(FIELDS),
+    st.sampled_from([-1, 0, 1, 5, 0.5, 1e-7, 2**53]),
+    st.sampled_from([date for date in DATES if oracle.span(date)]),
+)
+seen_values = VALUES | st.none() | st.sampled_from([[1, "a"], {"k": None}, [], 12345678901234567890123, 1e22])
+contacts = st.builds(
+    contact,
+    lead_source=st.none() | st.sampled_from(TEXTS),
+    entry_type=st.sampled_from(["bulk_upload", "api", "5.0"]),
+    fields=st.dictionaries(st.sampled_from(FIELDS), seen_values, max_size=4),
+    tags=st.lists(st.sampled_from(TEXTS), max_size=3),
+    email_domain=st.none() | st.sampled_from(["a.example", "B.example"]),
+    country=st.sampled_from([None, "+1", "+44", "+91"]),
+    created_at=st.sampled_from([0, 1, 86_400 * 10**6, -1]).map(lambda offset: NOW - timedelta(microseconds=offset))
+    | st.just(datetime(2026, 5, 1, tzinfo=UTC)),
+    is_dnc=st.sampled_from([False] * 9 + [True]),
+    user_id=st.sampled_from([str(tenant) for tenant in TENANTS]),
+)
+flow_lists = st.lists(
+    st.tuples(st.lists(condition_nodes(conditions), max_size=3), st.sampled_from(TENANTS)), min_size=1, max_size=8
+)
+
+
+@pytest.mark.parametrize("many_distinct", [0, 4096], ids=["late text tests", "all at once"])
+@given(rows=st.lists(contacts, min_size=30, max_size=40), described=flow_lists, seed=st.randoms(use_true_random=False))
+@settings(max_examples=105, deadline=None, suppress_health_check=list(HealthCheck))
+def test_matching_agrees_with_reading_the_flows_one_by_one(many_distinct, rows, described, seed, monkeypatch):
+    monkeypatch.setattr(lanes, "MANY_DISTINCT", many_distinct)
+    flows = [stored(number, nodes, tenant=tenant) for number, (nodes, tenant) in enumerate(described)]
+    # Every contact also with the fields of others, so that one example holds hundreds of contacts.
+    mixed = list(rows)
+    for name in ("custom_fields", "tags", "lead_source", "created_at", "email_domain", "user_id"):
+        values = [row[name] for row in rows]
+        seed.shuffle(values)
+        mixed += [{**row, name: value} for row, value in zip(rows, values, strict=True)]
+    mixed += [{**row, "custom_fields": seed.choice(rows)["custom_fields"]} for row in mixed]
+    assert outcome(mixed, flows) == [oracle.outcome(row, flows, NOW) for row in mixed]
+
+
+def test_a_program_remembers_nothing_wrong_from_one_batch_to_the_next():
+    flows = [
+        stored(0, [condition("custom_field", "contains", "7", "Plan"), condition("tag", "equals", "hot")]),
+        stored(1, [condition("custom_field", "gt", 500, "Plan")]),
+    ]
+    program = Program(flows)
+    for start in range(0, 2000, 250):
+        rows = [
+            contact(fields={"Plan": number}, tags=["hot"] if number % 3 else []) for number in range(start, start + 250)
+        ]
+        assert outcome(rows, program) == [oracle.outcome(row, flows, NOW) for row in rows]
+
+
+def test_what_was_learned_is_dropped_when_it_is_too_much(monkeypatch):
+    monkeypatch.setattr(lanes, "_MOST_CLASSES", 3)
+    monkeypatch.setattr(lanes, "_REMEMBERED", 5)
+    flows = [stored(n, [condition("custom_field", "contains", str(n), "Plan")]) for n in range(9)]
+    program = Program(flows)
+    for start in range(100, 1000, 90):
+        rows = [contact(fields={"Plan": f"x{number}"}) for number in range(start, start + 90)]
+        assert outcome(rows, program) == [oracle.outcome(row, flows, NOW) for row in rows]
+
+
+def test_a_tree_with_too_many_clauses_is_evaluated_directly():
+    pairs = [
+        {"any": [condition("custom_field", "equals", "a", f"f{n}"), condition("custom_field", "equals", "b", f"g{n}")]}
+        for n in range(6)
+    ]
+    flows = [stored(0, pairs), stored(1, [])]
+    program = Program(flows)
+    assert [rule.direct is not None for rule in program.rules if rule] == [True, False]
+    every = {f"f{n}": "A" for n in range(5)}
+    rows = [contact(fields={**every, "g5": "b"}), contact(fields={**every, "g5": "c"})]
+    assert outcome(rows, program) == [(0, "matched"), (1, "matched")]
+
+
+def test_more_flows_than_one_word_holds():
+    flows = [stored(n, [condition("lead_source", "equals", f"s{n}")]) for n in range(200)]
+    rows = [contact(lead_source=f"S{n}") for n in (0, 63, 64, 128, 199, 200)]
+    assert [priority for priority, _ in outcome(rows, flows)] == [0, 63, 64, 128, 199, None]
+
+
+HOSTILE = ["'; drop table contacts; --", '"', "$paths", "%s", "{}", "\\", "a'b", "/~", "~1", "*", "$.x"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_names_values_and_patterns_are_only_data(text):
+    flows = [stored(0, [condition("custom_field", "equals", text, text)])]
+    assert outcome([contact(fields={text: text}), contact(fields={"x": text})], flows) == [
+        (0, "matched"),
+        (None, "no_match"),
+    ]

@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 
 
 # Whatever writes a contact, its addresses are suppressed in the same transaction: those it has, and those it had until

@@ -1,0 +1,147 @@
+"""Why a contact gets the flow it gets: every condition of every enabled flow, from the program that matching runs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from engage_pipeline.database.bulk import arrow_connection, read_table
+from engage_pipeline.database.connections import Connection
+from engage_pipeline.database.statements import load_statement
+from engage_pipeline.errors import EngageError
+from engage_pipeline.flows.conditions import ConditionGroup, TriggerCondition
+from engage_pipeline.flows.values import microseconds
+from engage_pipeline.matching.attributes import Attribute, texts_of
+from engage_pipeline.matching.batch import current_program
+from engage_pipeline.matching.columns import ContactColumns
+from engage_pipeline.matching.predicates import holds, node_of
+from engage_pipeline.matching.program import Program
+from engage_pipeline.matching.staging import staged_batches
+
+_HERE = Path(__file__).parent
+
+
+class NoContact(EngageError):
+    """A contact was asked for that does not exist."""
+
+    code = "no-contact"
+
+    def __init__(self) -> None:
+        # Without what was asked for: it may be somebody's number or address.
+        super().__init__(
+            what="there is no such contact",
+            why="no contact has that id, phone number or e-mail address",
+            fix="give the id, the phone number as +12025550100, or the whole e-mail address",
+        )
+
+
+@dataclass(frozen=True)
+class Line:
+    """One condition or group: how deep it stands (0 at the top), its words, the texts seen, and whether it holds.
+
+    `seen` is None for a group.
+    """
+
+    depth: int
+    text: str
+    seen: tuple[str, ...] | None
+    is_true: bool
+
+
+@dataclass(frozen=True)
+class ExplainedFlow:
+    """One enabled flow and its conditions."""
+
+    flow_name: str
+    priority: int
+    version: int
+    is_true: bool
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One contact of one tenant.
+
+    Attributes:
+        is_dnc: a do-not-contact tag, so no flow is asked.
+        winner: name of the flow that wins; None without one.
+        flows: every enabled flow of the tenant by priority.
+    """
+
+    contact_id: str
+    is_dnc: bool
+    winner: str | None
+    flows: tuple[ExplainedFlow, ...]
+
+
+def explain_contact(connection: Connection, url: str, contact: str, *, now: datetime) -> list[Explanation]:
+    """One explanation for each tenant that has the contact, with the flows as they are now.
+
+    Args:
+        contact: an id, a phone number (E.164) or an e-mail address.
+        now: what `within_last` counts from.
+
+    Raises:
+        NoContact: no tenant has it.
+    """
+    program = current_program(connection)
+    with arrow_connection(url) as bulk:
+        found = read_table(bulk, load_statement(_HERE, "contact_to_explain"), [contact.strip()])
+    if not found.num_rows:
+        raise NoContact
+    explained = []
+    with duckdb.connect() as staging:
+        staging.register("contacts", found)
+        for batch in staged_batches(staging, program.custom_field_names):
+            columns = ContactColumns(batch, program.custom_field_names, microseconds(now))
+            winners = program.winners(columns)
+            explained += [_explanation(program, columns, row, int(winners[row])) for row in range(len(columns))]
+    return explained
+
+
+def _explanation(program: Program, columns: ContactColumns, row: int, winner: int) -> Explanation:
+    user_id = columns.batch.column("user_id")[row].as_py()
+    flows = []
+    for stored in program.flows:
+        if str(stored.user_id) != user_id:
+            continue
+        flow = stored.definition
+        lines = tuple(line for node in flow.trigger_conditions for line in _lines(program, columns, row, node, 0))
+        is_true = all(line.is_true for line in lines if line.depth == 0)
+        flows.append(ExplainedFlow(flow.name, flow.priority, stored.version, is_true, lines))
+    return Explanation(
+        columns.batch.column("contact_id")[row].as_py(),
+        bool(columns.mask("is_dnc")[row]),
+        program.flows[winner].definition.name if winner >= 0 else None,
+        tuple(flows),
+    )
+
+
+def _lines(
+    program: Program, columns: ContactColumns, row: int, node: TriggerCondition | ConditionGroup, depth: int
+) -> Iterator[Line]:
+    rows = np.array([row], dtype=np.int64)
+    is_true = bool(holds(node_of(node), lambda test: program.answer(test, columns, rows), 1)[0])
+    if isinstance(node, ConditionGroup):
+        yield Line(depth, node.kind, None, is_true)
+        for inner in node.conditions:
+            yield from _lines(program, columns, row, inner, depth + 1)
+        return
+    value: Any = node.condition_value
+    words = [node.condition_type, node.custom_field_name, node.condition_operator]
+    words += [", ".join(map(str, value)) if isinstance(value, tuple) else value]
+    yield Line(depth, " ".join(str(word) for word in words if word is not None), _seen(columns, row, node), is_true)
+
+
+def _seen(columns: ContactColumns, row: int, condition: TriggerCondition) -> tuple[str, ...]:
+    attribute = Attribute.of(condition)
+    if attribute.condition_type == "created_at":
+        return (columns.batch.column("created_at")[row].as_py().isoformat(),)
+    encoded = columns.encoded(attribute)
+    code = int(encoded.codes[row])
+    return texts_of(attribute.raw_kind, encoded.distinct[code].as_py()) if code < len(encoded.distinct) else ()

@@ -5,15 +5,17 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FILE ?=
 REGION ?= US
+ROWS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint check lock stop clean
+.PHONY: help demo dev test lint check bench-intake lock stop clean
 
 help:
 	@echo "make demo [FILE=leads.csv] [REGION=US]  the whole pipeline once, on generated leads or a file of yours"
 	@echo "make dev                                everything up until Ctrl-C; Dagster UI on http://127.0.0.1:3000"
 	@echo "make test                               every test"
 	@echo "make lint                               ruff, mypy, import-linter"
+	@echo "make bench-intake [ROWS=1000000]        how fast lead files become contacts, beside a floor and a row loop"
 	@echo "make lock                               resolve requirements.lock again"
 	@echo "make stop                               stop the embedded PostgreSQL"
 
@@ -47,6 +49,9 @@ lint: $(READY)
 	@$(BIN)/lint-imports
 
 check: lint test
+
+bench-intake: $(READY)
+	@$(BIN)/python -m benchmarks.intake --rows $(ROWS)
 
 # No index lines and no addresses: the lock installs from whatever index the machine is set up for.
 lock: $(READY)

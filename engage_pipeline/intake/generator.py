@@ -67,12 +67,12 @@ WITHOUT_PHONE = 0.06
 WITHOUT_EMAIL = 0.08
 
 
-def write_generated_leads(path: Path, *, rows: int, seed: int) -> None:
-    """Write a CSV of `rows` leads after its header, UTF-8 with LF: the same bytes for the same rows and seed.
+def write_generated_leads(path: Path, *, rows: int, seed: int, duplicates: float = DUPLICATES) -> None:
+    """Write a CSV of `rows` leads after its header, UTF-8 with LF: the same bytes for the same arguments.
 
-    Of the rows about 3 % repeat an earlier one, 2 % cannot become a contact, 2 % each carry a do-not-contact tag, a
-    Do Not Call and a Do Not Email, 6 % have no phone and 8 % no e-mail address. The first 10,000 leads have phone
-    numbers of their own; after that numbers come again, under other ids.
+    Of the rows the share `duplicates` repeats an earlier one, 2 % cannot become a contact, 2 % each carry a
+    do-not-contact tag, a Do Not Call and a Do Not Email, 6 % have no phone and 8 % no e-mail address. The first 10,000
+    leads have phone numbers of their own; after that numbers come again, under other ids.
     """
     rng = random.Random(seed)  # noqa: S311 - made-up leads, no secrets
     earlier: list[list[str]] = []
@@ -80,7 +80,7 @@ def write_generated_leads(path: Path, *, rows: int, seed: int) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(HEADERS)
         for number in range(rows):
-            if earlier and rng.random() < DUPLICATES:
+            if earlier and rng.random() < duplicates:
                 row = rng.choice(earlier)
             else:
                 row = _lead(rng, number)

@@ -7,7 +7,7 @@ FILE ?=
 REGION ?= US
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint check lock stop clean
+.PHONY: help demo dev test lint check lock bench-match stop clean
 
 help:
 	@echo "make demo [FILE=leads.csv] [REGION=US]  the whole pipeline once, on generated leads or a file of yours"
@@ -15,6 +15,7 @@ help:
 	@echo "make test                               every test"
 	@echo "make lint                               ruff, mypy, import-linter"
 	@echo "make lock                               resolve requirements.lock again"
+	@echo "make bench-match                        contacts matched per second, into benchmarks/results/match.json"
 	@echo "make stop                               stop the embedded PostgreSQL"
 
 $(READY): requirements.lock pyproject.toml
@@ -52,6 +53,9 @@ check: lint test
 lock: $(READY)
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 		--no-header --extra dev -o requirements.lock pyproject.toml
+
+bench-match: $(READY)
+	@$(BIN)/python -m benchmarks.match
 
 stop: $(READY)
 	@$(BIN)/engage db stop

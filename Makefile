@@ -8,7 +8,7 @@ REGION ?= US
 ROWS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint check bench-intake lock stop clean
+.PHONY: help demo dev test lint check bench-intake bench-match lock stop clean
 
 help:
 	@echo "make demo [FILE=leads.csv] [REGION=US]  the whole pipeline once, on generated leads or a file of yours"
@@ -16,6 +16,7 @@ help:
 	@echo "make test                               every test"
 	@echo "make lint                               ruff, mypy, import-linter"
 	@echo "make bench-intake [ROWS=1000000]        how fast lead files become contacts, beside a floor and a row loop"
+	@echo "make bench-match                        contacts matched per second, beside a CASE ladder and a row loop"
 	@echo "make lock                               resolve requirements.lock again"
 	@echo "make stop                               stop the embedded PostgreSQL"
 
@@ -57,6 +58,9 @@ bench-intake: $(READY)
 lock: $(READY)
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 		--no-header --extra dev -o requirements.lock pyproject.toml
+
+bench-match: $(READY)
+	@$(BIN)/python -m benchmarks.match
 
 stop: $(READY)
 	@$(BIN)/engage db stop

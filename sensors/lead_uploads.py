@@ -9,6 +9,7 @@ from engage_pipeline.clock import utc_now
 from engage_pipeline.intake.inbox import waiting_uploads
 from engage_pipeline.jobs import ingest_leads
 from engage_pipeline.resources import EngageResource, nothing_personal
+from sensors.dead_runs import reopen_what_never_began, run_key
 
 
 @dg.sensor(job=ingest_leads, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=5)
@@ -17,12 +18,13 @@ def lead_uploads(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run for each upload that waits; asking again for the same attempt is harmless."""
     with nothing_personal(), engage.connect() as connection:
+        reopen_what_never_began(context.instance, connection, "lead_uploads", engage.settings)
         waiting = waiting_uploads(connection, engage.settings, now=utc_now())
     if not waiting:
         yield dg.SkipReason("no lead file is waiting in the inbox")
     for upload_id, attempt in waiting:
         yield dg.RunRequest(
-            run_key=f"{upload_id}-{attempt}",
+            run_key=run_key(upload_id, attempt),
             run_config=dg.RunConfig(ops={"contacts": Upload(upload_id=str(upload_id), attempt=attempt)}),
             tags={"engage/upload_id": str(upload_id), "engage/attempt": str(attempt)},
         )

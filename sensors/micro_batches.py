@@ -7,28 +7,34 @@ import dagster as dg
 from engage_pipeline.execution.batches import BatchKind, form_batches
 from engage_pipeline.jobs import dispatch_due_actions, engage_new_contacts
 from engage_pipeline.resources import EngageResource, MicroBatchRun, nothing_personal
+from sensors.dead_runs import reopen_what_never_began, run_key
 
 
 @dg.sensor(job=engage_new_contacts, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=5)
-def new_contacts(engage: EngageResource) -> Iterator[dg.RunRequest | dg.SkipReason]:
+def new_contacts(
+    context: dg.SensorEvaluationContext, engage: EngageResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Contacts that no micro-batch has picked up yet."""
-    yield from _runs("new_contacts", engage, nothing="every contact has a micro-batch")
+    yield from _runs("new_contacts", context, engage, nothing="every contact has a micro-batch")
 
 
 @dg.sensor(job=dispatch_due_actions, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=5)
-def due_actions(engage: EngageResource) -> Iterator[dg.RunRequest | dg.SkipReason]:
+def due_actions(context: dg.SensorEvaluationContext, engage: EngageResource) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Action logs whose time has come: next steps, ended waits, opened hours, retries, and lost answers to look up."""
-    yield from _runs("due_actions", engage, nothing="no action log is due")
+    yield from _runs("due_actions", context, engage, nothing="no action log is due")
 
 
-def _runs(kind: BatchKind, engage: EngageResource, *, nothing: str) -> Iterator[dg.RunRequest | dg.SkipReason]:
+def _runs(
+    kind: BatchKind, context: dg.SensorEvaluationContext, engage: EngageResource, *, nothing: str
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
     with nothing_personal(), engage.connect() as connection:
+        reopen_what_never_began(context.instance, connection, "micro_batches", engage.settings)
         batches = form_batches(connection, kind, engage.settings)
     if not batches:
         yield dg.SkipReason(nothing)
     for batch in batches:
         yield dg.RunRequest(
-            run_key=f"{batch.batch_id}-{batch.attempt}",
+            run_key=run_key(batch.batch_id, batch.attempt),
             run_config=dg.RunConfig(
                 resources={"micro_batch": MicroBatchRun(batch_id=str(batch.batch_id), attempt=batch.attempt)}
             ),

@@ -38,8 +38,8 @@ def demo(
         raise typer.BadParameter(f"{region} is not a region such as US, IN or GB", param_hint="--region")
     if file is not None and not file.is_file():
         raise typer.BadParameter(f"there is no file {file}", param_hint="--file")
-    # Faster than production: a minute between warehouse builds would be most of the demo.
-    settings = load_settings().model_copy(update={"warehouse_interval_seconds": 5})
+    # Faster than production: a minute between warehouse builds would be most of the demo, and its queue is short.
+    settings = load_settings().model_copy(update={"warehouse_interval_seconds": 5, "start_timeout_seconds": 60})
     try:
         run_demo(settings, file=file, region=region.upper(), console=out)
     except KeyboardInterrupt:

@@ -6,7 +6,7 @@ part.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -131,6 +131,29 @@ def reopen_lapsed(
         {"max": max_attempts, "start": start_timeout_seconds},
     )
     return changed.rowcount
+
+
+def reopen(connection: Connection, table: LeasedTable, dead: Sequence[tuple[UUID, int]], *, max_attempts: int) -> None:
+    """Open the next attempt of waiting work whose run is known to have ended; give up when its lapses are spent.
+
+    Args:
+        dead: work and the attempt whose run ended. Work that has moved on meanwhile stays as it is.
+    """
+    connection.execute(
+        sql.SQL(
+            "update {table} as work set"
+            " status = case when work.lapse_count + 1 >= %(max)s then 'failed' else 'waiting' end,"
+            " lapse_count = work.lapse_count + 1, attempt = work.attempt + 1,"
+            " attempt_requested_at = clock_timestamp()"
+            " from unnest(%(ids)s::uuid[], %(attempts)s::int[]) as dead (id, attempt)"
+            " where work.id = dead.id and work.attempt = dead.attempt and work.status = 'waiting'"
+        ).format(table=sql.Identifier(table)),
+        {
+            "max": max_attempts,
+            "ids": [work_id for work_id, _ in dead],
+            "attempts": [attempt for _, attempt in dead],
+        },
+    )
 
 
 def requested(connection: Connection, table: LeasedTable) -> list[tuple[UUID, int]]:

@@ -114,15 +114,13 @@ def _start_dagster(processes: Processes, settings: Settings, *, with_ui: bool) -
 
 
 def _shared_environment(settings: Settings, url: str) -> dict[str, str]:
+    """What this supervisor was told, its processes are told, with the addresses it found."""
+    known = settings.model_copy(update={"database_url": url}).model_dump()
     return {
+        **{f"ENGAGE_{name.upper()}": str(value) for name, value in known.items()},
         "DAGSTER_HOME": str(settings.dagster_home),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
         "ENGAGE_DAGSTER_DATABASE_URL": dagster_database_url(url),
-        "ENGAGE_DATABASE_URL": url,
-        "ENGAGE_HOME": str(settings.home),
-        "ENGAGE_MAX_CONCURRENT_RUNS": str(settings.max_concurrent_runs),
-        "ENGAGE_SANDBOX_URL": settings.sandbox_url,
-        "ENGAGE_WAREHOUSE_INTERVAL_SECONDS": str(settings.warehouse_interval_seconds),
         **_no_proxy_for_loopback(),
         "PYTHONUNBUFFERED": "1",
     }

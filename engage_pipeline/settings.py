@@ -4,7 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -15,7 +15,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ENGAGE_", extra="ignore", frozen=True)
 
-    home: Path = PROJECT_ROOT / ".engage"
+    # Absolute, because the processes of an installation do not share a working directory.
+    home: Annotated[Path, AfterValidator(Path.absolute)] = PROJECT_ROOT / ".engage"
     """Where the embedded server, the inbox, the warehouse, the sandbox's record and the logs live."""
 
     database_url: str | None = None

@@ -153,7 +153,9 @@ async def test_work_that_is_still_open_balances_and_says_when_it_is_due(world):
     world.apply(flow_of("ai_call", "wait", "email"))
     for _ in range(4):
         world.contact()
-    world.sandbox.inject("accepts then drops the line", at_request=1)
+    world.sandbox.inject("drops the line", at_request=1)
+    await world.settle()
+    world.pass_time(minutes=1)
     await world.settle()
     world.contact()
     books = world.books()

@@ -39,7 +39,7 @@ def progress_view(progress: Progress, upload: UploadState | None) -> Group:
         table.add_column(state, justify="right", min_width=9)
     for action_type, name in _CHANNEL_NAMES.items():
         table.add_row(name, *(_count(progress.logs.get((action_type, state), 0)) for state in _STATES))
-    return Group(head, table, Text(progress.doing, style="italic cyan"))
+    return Group(head, table, Text(progress.doing, style="italic cyan"), Text())
 
 
 def books_table(books: Books) -> Table:

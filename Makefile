@@ -29,7 +29,7 @@ $(READY): requirements.lock pyproject.toml
 		$(BIN)/uv pip install -q -p $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock && \
 		$(BIN)/uv pip install -q -p $(BIN)/python --no-deps --no-build-isolation -e . ; \
 	else \
-		$(BIN)/python -m pip --disable-pip-version-check install -q --require-hashes -r requirements.lock && \
+		$(BIN)/python -m pip --disable-pip-version-check install -q --no-deps --require-hashes -r requirements.lock && \
 		$(BIN)/python -m pip --disable-pip-version-check install -q --no-deps --no-build-isolation -e . ; \
 	fi
 	@touch $@

@@ -40,8 +40,9 @@ demo: $(READY)
 dev: $(READY)
 	@$(BIN)/engage dev
 
+# Three workers on two cores: the end-to-end tests mostly wait, and the rest has its turn meanwhile.
 test: $(READY)
-	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term:skip-covered
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -89,14 +89,21 @@ def _row_problems(connection: Connection, rows_read: Sum, rejected: int) -> list
 
 def _contacts(connection: Connection) -> Sum:
     rows = connection.execute(
-        "select coalesce(assignments.reason, case when contacts.micro_batch_id is null then 'not picked up yet'"
-        " else 'being matched' end) as reason, count(*)"
+        "select coalesce(assignments.reason, case when contacts.micro_batch_id is not null then 'being matched'"
+        " when exists (select 1 from flow_assignments as earlier where earlier.contact_id = contacts.id)"
+        " then 'waiting to be matched again' else 'not picked up yet' end) as reason, count(*)"
         " from contacts left join flow_assignments as assignments"
         " on assignments.contact_id = contacts.id and assignments.micro_batch_id = contacts.micro_batch_id"
         " group by 1 order by 2 desc"
     ).fetchall()
     total = connection.execute("select count(*) from contacts").fetchone()
-    labels = {"matched": "assigned to a flow", "no_match": "no flow matches", "dnc": "do not contact"}
+    labels = {
+        "matched": "assigned to a flow",
+        "no_match": "no flow matches",
+        "dnc": "do not contact",
+        "already_engaged": "already engaged",
+        "reentry_blocked": "re-entry blocked",
+    }
     parts = {labels.get(str(reason), str(reason)): int(count) for reason, count in rows}
     return Sum("contacts", total[0] if total else 0, parts)
 
@@ -127,7 +134,7 @@ def _executions(connection: Connection) -> tuple[Sum, tuple[datetime, datetime] 
 def _execution_problems(connection: Connection) -> list[str]:
     problems = []
     matched = _scalar(connection, "select count(*) from flow_assignments where reason = 'matched'")
-    started = _scalar(connection, "select count(*) from flow_executions")
+    started = _scalar(connection, "select count(*) from flow_executions where not is_test_run")
     starting = _scalar(
         connection,
         "select count(*) from flow_assignments as assignments inner join micro_batches as batches"
@@ -136,7 +143,7 @@ def _execution_problems(connection: Connection) -> list[str]:
         " assignments.contact_id and executions.micro_batch_id = assignments.micro_batch_id)",
     )
     if matched != started + starting:
-        problems.append(f"{matched} contacts were assigned to a flow, but {started} executions exist")
+        problems.append(f"flows were assigned {matched} times, but {started} executions exist")
     forgotten = _scalar(
         connection,
         "select count(*) from flow_executions as executions where status in ('pending', 'running') and not exists"

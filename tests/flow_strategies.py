@@ -15,7 +15,7 @@ from engage_pipeline.flows.conditions import (
     ConditionType,
     TriggerCondition,
 )
-from engage_pipeline.flows.model import LARGEST_PRIORITY, LONGEST_WAIT_MINUTES, Action, Flow
+from engage_pipeline.flows.model import LARGEST_PRIORITY, LONGEST_REENTRY_DAYS, LONGEST_WAIT_MINUTES, Action, Flow
 from engage_pipeline.flows.storable import LARGEST_EXACT_FLOAT
 from engage_pipeline.flows.values import moments
 
@@ -151,6 +151,7 @@ def flows(draw: st.DrawFn) -> Flow:
             "description": draw(st.none() | texts),
             "priority": draw(st.integers(0, LARGEST_PRIORITY)),
             "is_enabled": draw(st.booleans()),
+            "reentry_after_days": draw(st.none() | st.integers(1, LONGEST_REENTRY_DAYS)),
             "trigger_conditions": draw(st.lists(condition_nodes(), max_size=3)),
             "actions": draw(_action_lists()),
             **draw(_business_hours()),

@@ -105,6 +105,9 @@ auto_engagement_flows = Table(
     Column("business_hours_end", Time),
     Column("business_hours_timezone", Text),
     Column("business_hours_overnight", Boolean, nullable=False, server_default=text("false")),
+    Column(
+        "reentry_after_days", Integer, comment="how long after it entered a contact may enter again; null: it may not"
+    ),
     Column("version", Integer, nullable=False, server_default="1"),
     _instant("created_at", required=True, now=True),
     _instant("updated_at", required=True, now=True),
@@ -113,6 +116,7 @@ auto_engagement_flows = Table(
     UniqueConstraint("user_id", "priority", deferrable=True, initially="IMMEDIATE"),
     CheckConstraint("(deleted_at is null) = (priority is not null)", name="priority_null_when_deleted"),
     CheckConstraint("priority >= 0", name="priority_not_negative"),
+    CheckConstraint("reentry_after_days > 0", name="reentry_after_days_positive"),
     CheckConstraint(
         "not use_custom_business_hours or (business_hours_start is not null and business_hours_end is not null"
         " and business_hours_timezone is not null)",
@@ -288,7 +292,7 @@ contacts = Table(
     ),
     Index("idx_contacts_phone", "user_id", "phone_e164", postgresql_where=text("phone_e164 is not null")),
     Index("idx_contacts_email", "user_id", "email", postgresql_where=text("email is not null")),
-    Index("idx_contacts_unbatched", "created_at", "id", postgresql_where=text("micro_batch_id is null")),
+    Index("idx_contacts_unbatched", "updated_at", "id", postgresql_where=text("micro_batch_id is null")),
     Index("idx_contacts_micro_batch", "micro_batch_id"),
 )
 

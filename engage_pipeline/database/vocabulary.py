@@ -27,7 +27,15 @@ ACTION_TYPES = ("ai_call", "whatsapp_message", "email", "wait")
 EXECUTE_CONDITIONS = ("always", "if_previous_success", "if_previous_failed")
 EXECUTION_STATUSES = ("pending", "running", "completed", "failed", "cancelled", "skipped")
 ACTION_LOG_STATUSES = ("pending", "sending", "success", "failed", "skipped", "unknown")
-ASSIGNMENT_REASONS = ("matched", "no_match", "dnc", "suppressed", "unreachable")
+ASSIGNMENT_REASONS = (
+    "matched",
+    "no_match",
+    "dnc",
+    "suppressed",
+    "unreachable",
+    "already_engaged",
+    "reentry_blocked",
+)
 UPLOAD_STATUSES = ("waiting", "running", "loaded", "refused", "repeated", "failed")
 BATCH_KINDS = ("new_contacts", "due_actions")
 BATCH_STATUSES = ("waiting", "running", "done", "failed")

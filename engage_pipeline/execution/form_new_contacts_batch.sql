@@ -1,11 +1,11 @@
--- form_new_contacts_batch: contacts with no micro-batch -> one new batch of them, oldest first
+-- form_new_contacts_batch: contacts with no micro-batch -> one new batch of them, in the order in which they arrived
 -- A tick that runs at the same time skips what this one holds. While a batch still waits for its run, only a full one is
 -- added: starting a run costs seconds, and a small batch behind a waiting one would begin no earlier. No row: none formed.
 with picked as (
     select id
     from contacts
     where micro_batch_id is null
-    order by created_at, id
+    order by updated_at, id
     limit %(batch_size)s
     for update skip locked
 ),

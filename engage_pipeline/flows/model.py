@@ -33,6 +33,7 @@ REQUIRED_CONFIG: dict[ActionType, tuple[str, ...]] = {
 }
 
 LONGEST_WAIT_MINUTES = 525_600  # a year
+LONGEST_REENTRY_DAYS = 36_525  # a century
 LARGEST_PRIORITY = 2**31 - 1  # the column's type, integer
 
 
@@ -128,6 +129,7 @@ class Flow(_Strict):
     business_hours_end: ClockTime | None = None
     business_hours_timezone: str | None = None
     business_hours_overnight: StrictBool = False
+    reentry_after_days: Annotated[int, Field(strict=True, gt=0, le=LONGEST_REENTRY_DAYS)] | None = None
     trigger_conditions: TriggerConditions = ()
     actions: tuple[Action, ...]
 

@@ -201,24 +201,28 @@ def _refuse_taken_priorities(connection: Connection, tenant: Tenant, flows: Sequ
 
 
 def _is_current(connection: Connection, flow_id: UUID, flow: Flow) -> bool:
-    # PostgreSQL compares, because Python takes True and 1 for the same condition_value.
     row = connection.execute(
-        "select versions.definition = %s from auto_engagement_flows as flows"
+        "select versions.definition from auto_engagement_flows as flows"
         " inner join flow_versions as versions on versions.flow_id = flows.id and versions.version = flows.version"
         " where flows.id = %s",
-        [_definition(flow), flow_id],
+        [flow_id],
     ).fetchone()
-    return row is not None and bool(row[0])
+    assert row is not None  # noqa: S101 - the tenant is locked and the flow was there
+    # Through the model, because an older version lacks fields that came later and had their default.
+    current = _definition(Flow.model_validate(row[0]))
+    # PostgreSQL compares, because Python takes True and 1 for the same condition_value.
+    same = connection.execute("select %s = %s", [current, _definition(flow)]).fetchone()
+    return same is not None and bool(same[0])
 
 
 def _create(connection: Connection, tenant: Tenant, flow: Flow) -> None:
     row = connection.execute(
         "insert into auto_engagement_flows (user_id, name, description, is_enabled, priority,"
         " use_custom_business_hours, business_hours_start, business_hours_end, business_hours_timezone,"
-        " business_hours_overnight)"
+        " business_hours_overnight, reentry_after_days)"
         " values (%(user_id)s, %(name)s, %(description)s, %(is_enabled)s, %(priority)s,"
         " %(use_custom_business_hours)s, %(business_hours_start)s, %(business_hours_end)s,"
-        " %(business_hours_timezone)s, %(business_hours_overnight)s)"
+        " %(business_hours_timezone)s, %(business_hours_overnight)s, %(reentry_after_days)s)"
         " returning id, version",
         {**_columns(flow), "user_id": tenant.user_id},
     ).fetchone()
@@ -232,7 +236,8 @@ def _update(connection: Connection, flow_id: UUID, flow: Flow) -> None:
         " priority = %(priority)s, use_custom_business_hours = %(use_custom_business_hours)s,"
         " business_hours_start = %(business_hours_start)s, business_hours_end = %(business_hours_end)s,"
         " business_hours_timezone = %(business_hours_timezone)s,"
-        " business_hours_overnight = %(business_hours_overnight)s, version = version + 1, updated_at = now()"
+        " business_hours_overnight = %(business_hours_overnight)s, reentry_after_days = %(reentry_after_days)s,"
+        " version = version + 1, updated_at = now()"
         " where id = %(id)s returning id, version",
         {**_columns(flow), "id": flow_id},
     ).fetchone()

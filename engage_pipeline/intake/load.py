@@ -21,6 +21,7 @@ from engage_pipeline.database.connections import Connection, connect
 from engage_pipeline.database.leases import Lease
 from engage_pipeline.database.statements import load_statement
 from engage_pipeline.database.tenants import Tenant
+from engage_pipeline.flows.reentry import offer_again
 from engage_pipeline.intake.errors import FileRefused
 from engage_pipeline.intake.identity import Person, Resolution, resolve
 from engage_pipeline.intake.mapping import ColumnMapping, map_columns
@@ -160,6 +161,8 @@ def _write(
     _suppress(connection, leads.leads, resolution, mapping, tenant=tenant, now=now)
     _insert(connection, upload_id, resolution.inserted, tenant=tenant, now=now)
     _update(connection, resolution.updated, now=now)
+    arrived_again = {person.contact_id for person in resolution.persons if person.contact_id is not None}
+    offer_again(connection, tenant.user_id, sorted(arrived_again), now=now)
     _quarantine(connection, upload_id, leads.rejected)
     inserted, updated = len(resolution.inserted), len(resolution.updated)
     return UploadBooks(

@@ -42,6 +42,7 @@ def assign_batch(url: str, lease: Lease) -> pd.DataFrame:
         assigned = _assign_contacts(url, lease, program, now=_formed_at(connection, lease))
         with connection.transaction():
             lease.hold(connection)
+            connection.execute(load_statement(_HERE, "hold_contacts"), {"micro_batch_id": lease.work_id})
             connection.execute(
                 load_statement(_HERE, "insert_assignments"),
                 {

@@ -117,6 +117,18 @@ def test_a_new_flow_is_version_one_in_every_table(connection: Connection, tenant
     ).fetchall() == [(1, "email", {"template_id": "welcome"}, "always")]
 
 
+def test_a_version_from_before_a_field_was_there_says_the_same_as_its_default(
+    connection: Connection, tenant: Tenant
+) -> None:
+    apply_flows(connection, tenant, [_flow("Hot", 0)])
+    connection.execute("alter table flow_versions disable trigger user")
+    connection.execute("update flow_versions set definition = definition - 'reentry_after_days'")
+    assert apply_flows(connection, tenant, [_flow("Hot", 0)]).unchanged == ("Hot",)
+    assert apply_flows(connection, tenant, [_flow("Hot", 0, reentry_after_days=30)]).updated == ("Hot",)
+    row = connection.execute("select version, reentry_after_days from auto_engagement_flows").fetchone()
+    assert row == (2, 30)
+
+
 def test_groups_are_rows_below_their_group(connection: Connection, tenant: Tenant) -> None:
     nested = {"any": [_condition("a"), {"none": [_condition("b"), _condition("c")]}]}
     apply_flows(connection, tenant, [_flow("Hot", 0, trigger_conditions=[_condition("top"), nested])])

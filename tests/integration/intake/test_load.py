@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from engage_pipeline.database.connections import Connection, connect
 from engage_pipeline.database.errors import LeaseLost
 from engage_pipeline.database.tenants import Tenant
+from engage_pipeline.flows.store import apply_flows
 from engage_pipeline.intake.load import load_upload
 from engage_pipeline.intake.normalise import is_dnc_tag
 from engage_pipeline.intake.uploads import UploadBooks, find_upload, reject_reasons
 from tests.integration.intake.conftest import NOW, LoadFile, open_upload
+from tests.integration.ledger_world import flow_of
 
 HEADER = "Lead Id,First Name,Email,Phone,Lead Source,Tags,Do Not Call,Do Not Email,Score\n"
 ADA = "1,Ada,ada@example.com,212-555-0101,Google,vip,No,No,5\n"
@@ -49,6 +51,24 @@ def test_a_row_becomes_a_contact_with_typed_custom_fields(load_file: LoadFile, c
     )
     upload = find_upload(connection, books.upload_id)
     assert (upload.status, upload.rows_inserted, upload.finished_at) == ("loaded", 1, NOW)
+
+
+def test_known_contacts_are_offered_to_matching_again_where_a_flow_takes_them(
+    load_file: LoadFile, connection: Connection, tenant: Tenant
+) -> None:
+    load_file(HEADER + ADA + "2,Bea,bea@example.com,,,,,,\n3,Cy,cy@example.com,,,,,,\n")
+    batch = connection.execute(
+        "insert into micro_batches (kind, item_count) values ('new_contacts', 3) returning id"
+    ).fetchone()
+    assert batch is not None
+    connection.execute("update contacts set micro_batch_id = %s", batch)
+    again = HEADER + "1,Ada,ada@example.com,,,,,,\n2,Bea,bea@example.com,,Web,,,,\n"
+    load_file(again)
+    offered = "select external_id from contacts where micro_batch_id is null order by 1"
+    assert connection.execute(offered).fetchall() == []
+    apply_flows(connection, tenant, [flow_of("email", reentry_after_days=30)])
+    assert load_file(again + "\n").rows_duplicate == 2
+    assert connection.execute(offered).fetchall() == [("1",), ("2",)]
 
 
 def test_rows_of_one_contact_merge_by_the_last_value_that_is_there(load_file: LoadFile, connection: Connection) -> None:

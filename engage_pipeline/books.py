@@ -68,9 +68,12 @@ def read_books(connection: Connection, sandbox_record: Path) -> Books:
 def _rows_read(connection: Connection) -> tuple[Sum, int]:
     row = connection.execute(
         "select coalesce(sum(rows_read), 0), coalesce(sum(rows_inserted), 0), coalesce(sum(rows_updated), 0),"
-        " coalesce(sum(rows_duplicate), 0), coalesce(sum(rows_rejected), 0) from lead_uploads"
-    ).fetchone() or (0, 0, 0, 0, 0)
-    parts = dict(zip(("inserted", "updated", "duplicate", "rejected"), row[1:], strict=True))
+        " coalesce(sum(rows_duplicate), 0), coalesce(sum(rows_rejected), 0), coalesce(sum(rows_held), 0)"
+        " from lead_uploads"
+    ).fetchone() or (0, 0, 0, 0, 0, 0)
+    parts = dict(zip(("inserted", "updated", "duplicate", "rejected", "held"), row[1:], strict=True))
+    if not parts["held"]:
+        del parts["held"]
     return Sum("rows read", row[0], parts), row[4]
 
 

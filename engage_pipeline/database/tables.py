@@ -20,6 +20,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Numeric,
     Table,
     Text,
     Time,
@@ -42,6 +43,7 @@ from engage_pipeline.database.vocabulary import (
     CONDITION_TYPES,
     EXECUTE_CONDITIONS,
     EXECUTION_STATUSES,
+    KNOWN_CONTACTS,
     UPLOAD_STATUSES,
 )
 
@@ -88,6 +90,22 @@ users = Table(
     Column("default_phone_region", Text, nullable=False, server_default="US"),
     Column("time_zone", Text, nullable=False, server_default="UTC"),
     _instant("created_at", required=True, now=True),
+    Column(
+        "reject_threshold",
+        Numeric,
+        nullable=False,
+        server_default=text("0.2"),
+        comment="an upload with a greater share of rejected rows is held",
+    ),
+    Column(
+        "known_contacts",
+        Text,
+        nullable=False,
+        server_default="update",
+        comment="what an upload does with contacts that are known: update or leave them",
+    ),
+    _one_of("known_contacts", KNOWN_CONTACTS),
+    CheckConstraint("reject_threshold >= 0 and reject_threshold <= 1", name="reject_threshold_is_share"),
     comment="Tenants. Every other table's user_id points here.",
 )
 
@@ -202,7 +220,16 @@ lead_uploads = Table(
     Column("rows_updated", Integer, nullable=False, server_default="0"),
     Column("rows_duplicate", Integer, nullable=False, server_default="0"),
     Column("rows_rejected", Integer, nullable=False, server_default="0"),
+    Column("rows_held", Integer, nullable=False, server_default="0", comment="usable rows of a held upload"),
     Column("format", JSONB, comment="what was sniffed: encoding, delimiter, line end"),
+    Column(
+        "options",
+        JSONB,
+        nullable=False,
+        server_default=text("'{}'::jsonb"),
+        comment="what was asked for beside the file: see UploadOptions",
+    ),
+    Column("rows_seen", Integer, comment="progress of the run that loads it"),
     Column("column_mapping", JSONB, comment="file column -> contact field or custom field"),
     Column("findings", JSONB, comment="what the load found besides its books: see UploadFindings"),
     Column("repeat_of", Uuid, ForeignKey("lead_uploads.id"), comment="the upload that loaded the same bytes"),
@@ -212,7 +239,9 @@ lead_uploads = Table(
     _instant("finished_at"),
     *_lease(),
     _one_of("status", UPLOAD_STATUSES),
-    CheckConstraint("rows_read = rows_inserted + rows_updated + rows_duplicate + rows_rejected", name="books_balance"),
+    CheckConstraint(
+        "rows_read = rows_inserted + rows_updated + rows_duplicate + rows_rejected + rows_held", name="books_balance"
+    ),
     Index("idx_lead_uploads_open", "status", postgresql_where=text("status in ('waiting', 'running')")),
     Index(
         "uq_lead_uploads_open_path",

@@ -36,7 +36,8 @@ ASSIGNMENT_REASONS = (
     "already_engaged",
     "reentry_blocked",
 )
-UPLOAD_STATUSES = ("waiting", "running", "loaded", "refused", "repeated", "failed")
+UPLOAD_STATUSES = ("waiting", "running", "loaded", "refused", "repeated", "failed", "held", "discarded")
+KNOWN_CONTACTS = ("update", "leave")
 BATCH_KINDS = ("new_contacts", "due_actions")
 BATCH_STATUSES = ("waiting", "running", "done", "failed")
 ADDRESS_COLUMNS = {"ai_call": "phone_e164", "whatsapp_message": "phone_e164", "email": "email"}

@@ -20,12 +20,12 @@ Report = dict[str, dict[str, int]]
 )
 def wait(engage: EngageResource, micro_batch: MicroBatchRun) -> Report:
     """pending -> success for elapsed waits; unknown -> failed for results that nobody could resolve in time."""
-    from engage_pipeline.execution.ledger import close_unknown, complete_waits
+    from engage_pipeline.execution.ledger import close_expired, complete_waits
 
     if micro_batch.lease is None:
         return {}
     with nothing_personal(), engage.connect() as connection:
-        closed = close_unknown(connection, micro_batch.lease, now=utc_now())
+        closed = close_expired(connection, micro_batch.lease, now=utc_now())
         ended = complete_waits(connection, micro_batch.lease, now=utc_now())
     return {"wait": {"success_count": ended, "expired_count": closed}}
 

@@ -184,7 +184,7 @@ def _effects(connection: Connection, sandbox_record: Path) -> tuple[Sum, dict[st
         str(log_id): (status, provider_message_id)
         for log_id, status, provider_message_id in connection.execute(
             # Nobody learned what became of an expired one either: it was closed as failed, and stays unknown here.
-            "select id, case when result_data ->> 'outcome' = 'expired' then 'unknown' else status end,"
+            "select id, case when outcome = 'expired' then 'unknown' else status end,"
             " provider_message_id from flow_action_logs where attempt_count > 0"
         )
     }

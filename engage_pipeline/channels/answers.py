@@ -1,6 +1,11 @@
-"""What a provider can answer to one request. The ledger decides what follows; see docs/concepts.md."""
+"""What a provider can answer to one request, and what it tells later. The ledger decides what follows; see
+docs/concepts.md."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 
 @dataclass(frozen=True)
@@ -37,3 +42,26 @@ class Unknown:
 
 
 Answer = Accepted | Refused | TryLater | Unknown
+
+
+@dataclass(frozen=True)
+class ProviderOutcome:
+    """What became of one request, as its provider tells it by webhook or when asked.
+
+    Attributes:
+        provider_message_id, action_log_id: which request; at least one of the two.
+        outcome: one of `database.vocabulary.OUTCOMES`.
+        occurred_at: when it happened, UTC, by the provider's clock.
+        detail: what is kept on the log: codes, and of a call its transcript, recording and extracted data.
+        is_opt_out: the person said no to the channel by it, or the address is dead (a hard bounce).
+    """
+
+    provider: str
+    provider_message_id: str | None
+    action_log_id: UUID | None
+    outcome: str
+    occurred_at: datetime
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    cost_cents: float | None = None
+    call_seconds: float | None = None
+    is_opt_out: bool = False

@@ -33,6 +33,7 @@ class BolnaCalls:
     base_url: str
     action_type: ClassVar[str] = "ai_call"
     look_up_repeats: ClassVar[bool] = False
+    reports_outcomes: ClassVar[bool] = False
 
     def address(self, recipient: Recipient) -> str | None:
         """The phone number in E.164."""

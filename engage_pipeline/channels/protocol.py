@@ -39,6 +39,11 @@ class Channel(Protocol):
         """Whether a look-up hands the request over again (under an idempotency key), so that it may send."""
         ...
 
+    @property
+    def reports_outcomes(self) -> bool:
+        """Whether the provider tells later what became of a request; False: accepted is success."""
+        ...
+
     def address(self, recipient: Recipient) -> str | None:
         """The address this channel would use, None when the contact has none."""
         ...

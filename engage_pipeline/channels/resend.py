@@ -29,6 +29,7 @@ class ResendEmails:
     sender: str
     action_type: ClassVar[str] = "email"
     look_up_repeats: ClassVar[bool] = True
+    reports_outcomes: ClassVar[bool] = False
 
     def address(self, recipient: Recipient) -> str | None:
         """The e-mail address."""

@@ -43,6 +43,7 @@ class WhatsAppMessages:
     version: str = "v23.0"
     action_type: ClassVar[str] = "whatsapp_message"
     look_up_repeats: ClassVar[bool] = False
+    reports_outcomes: ClassVar[bool] = False
 
     def address(self, recipient: Recipient) -> str | None:
         """The phone number in E.164."""

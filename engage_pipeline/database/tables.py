@@ -44,6 +44,8 @@ from engage_pipeline.database.vocabulary import (
     EXECUTE_CONDITIONS,
     EXECUTION_STATUSES,
     KNOWN_CONTACTS,
+    OPEN_LOG_STATUSES,
+    OUTCOMES,
     UPLOAD_STATUSES,
 )
 
@@ -392,6 +394,11 @@ flow_action_logs = Table(
     Column("attempt_count", Integer, nullable=False, server_default="0", comment="sends begun"),
     Column("request", JSONB, comment="what was handed to the provider, frozen with the intent"),
     Column("provider_message_id", Text),
+    Column("outcome", Text, comment="the latest that is known of what became of it"),
+    Column("outcome_at", DateTime(timezone=True), comment="when that happened, by the provider's clock"),
+    Column("accepted_at", DateTime(timezone=True), comment="when the provider took the request"),
+    Column("cost_cents", Numeric, comment="what the provider charged, in cents of US dollars"),
+    Column("call_seconds", Numeric, comment="length of the conversation"),
     _instant("executed_at"),
     _instant("completed_at"),
     _instant("created_at", required=True, now=True),
@@ -403,13 +410,21 @@ flow_action_logs = Table(
     CheckConstraint("action_order > 0", name="action_order_positive"),
     _one_of("action_type", ACTION_TYPES),
     _one_of("status", ACTION_LOG_STATUSES),
-    CheckConstraint("(status in ('pending', 'sending', 'unknown')) = (due_at is not null)", name="due_until_final"),
+    _one_of("outcome", tuple(OUTCOMES)),
+    CheckConstraint(
+        f"(status in ({', '.join(map(repr, OPEN_LOG_STATUSES))})) = (due_at is not null)", name="due_until_final"
+    ),
     CheckConstraint("(status = 'skipped') = (skip_reason is not null)", name="skipped_has_reason"),
     Index("idx_action_logs_execution", "execution_id", "action_order"),
     Index(
         "idx_action_logs_due",
         "due_at",
         postgresql_where=text("due_at is not null and micro_batch_id is null"),
+    ),
+    Index(
+        "idx_action_logs_provider_message",
+        "provider_message_id",
+        postgresql_where=text("provider_message_id is not null"),
     ),
     Index(
         "idx_action_logs_batch", "micro_batch_id", "action_type", postgresql_where=text("micro_batch_id is not null")

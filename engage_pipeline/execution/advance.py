@@ -17,12 +17,14 @@ from engage_pipeline.flows.store import load_definitions
 _HERE = Path(__file__).parent
 
 
-def advance(connection: Connection, execution_ids: Collection[UUID], *, now: datetime, micro_batch_id: UUID) -> None:
+def advance(
+    connection: Connection, execution_ids: Collection[UUID], *, now: datetime, micro_batch_id: UUID | None
+) -> None:
     """Write what follows for each open execution among `execution_ids`, inside the caller's transaction.
 
     Args:
         micro_batch_id: the open batch that new pending logs join: its run sends what is due and whose turn is still to
-            come, and closing the batch lets go of the rest.
+            come, and closing the batch lets go of the rest. None outside a batch: the next one picks them up.
     """
     if not execution_ids:
         return
@@ -81,7 +83,7 @@ def _logs_of(connection: Connection, execution_ids: list[UUID]) -> dict[UUID, li
 
 
 def _insert_logs(
-    connection: Connection, logs: list[tuple[UUID, NewLog]], *, now: datetime, micro_batch_id: UUID
+    connection: Connection, logs: list[tuple[UUID, NewLog]], *, now: datetime, micro_batch_id: UUID | None
 ) -> None:
     if not logs:
         return

@@ -76,7 +76,7 @@ async def dispatch_due(
             found = await asyncio.gather(*(_look_up(channel, client, intent) for intent in lost))
             report.looked_up_count += len(lost)
             report.statuses += await asyncio.to_thread(
-                record_look_ups, connection, lease, list(zip(lost, found, strict=True)), now=clock()
+                record_look_ups, connection, lease, channel, list(zip(lost, found, strict=True)), now=clock()
             )
         while True:
             claim = await asyncio.to_thread(claim_due, connection, lease, channel, settings, now=clock())
@@ -88,7 +88,13 @@ async def dispatch_due(
                 *(_send(channel, client, intent, settings, clock) for intent in claim.intents)
             )
             report.statuses += await asyncio.to_thread(
-                record_answers, connection, lease, list(zip(claim.intents, answers, strict=True)), settings, now=clock()
+                record_answers,
+                connection,
+                lease,
+                channel,
+                list(zip(claim.intents, answers, strict=True)),
+                settings,
+                now=clock(),
             )
 
 

@@ -36,6 +36,13 @@ UNKNOWN_CLOSES_AFTER = timedelta(days=7)
 LOOK_UPS_END_AFTER = timedelta(days=1)
 """How long a request is asked about before its result is unknown. Resend keeps its idempotency keys as long."""
 
+OUTCOME_TIMEOUTS: Mapping[str, timedelta] = {
+    "ai_call": timedelta(minutes=120),
+    "whatsapp_message": timedelta(minutes=1440),
+    "email": timedelta(minutes=1440),
+}
+"""How long an accepted request waits for its outcome before the log closes as expired, by channel."""
+
 FIRST_RETRY_SECONDS = 5.0
 """Delay before the second send when the provider names none; it doubles with each further one."""
 
@@ -118,6 +125,7 @@ def claim_due(connection: Connection, lease: Lease, channel: Channel, settings: 
 def record_answers(
     connection: Connection,
     lease: Lease,
+    channel: Channel,
     answers: Sequence[tuple[Intent, Answer]],
     settings: Settings,
     *,
@@ -128,12 +136,17 @@ def record_answers(
     Raises:
         LeaseLost: another attempt owns the batch; the answers are lost and the logs will be looked up.
     """
-    verdicts = [(intent, _verdict(intent, answer, settings, now=now)) for intent, answer in answers]
+    verdicts = [(intent, _verdict(channel, intent, answer, settings, now=now)) for intent, answer in answers]
     return _record(connection, lease, verdicts, now=now)
 
 
 def record_look_ups(
-    connection: Connection, lease: Lease, answers: Sequence[tuple[Intent, Answer]], *, now: datetime
+    connection: Connection,
+    lease: Lease,
+    channel: Channel,
+    answers: Sequence[tuple[Intent, Answer]],
+    *,
+    now: datetime,
 ) -> Counter[str]:
     """Store what was learned about requests whose answer had been lost. Returns statuses counted.
 
@@ -142,7 +155,7 @@ def record_look_ups(
     Raises:
         LeaseLost: another attempt owns the batch.
     """
-    verdicts = [(intent, _look_up_verdict(intent, answer, now=now)) for intent, answer in answers]
+    verdicts = [(intent, _look_up_verdict(channel, intent, answer, now=now)) for intent, answer in answers]
     return _record(connection, lease, verdicts, now=now)
 
 
@@ -157,6 +170,7 @@ def _record(
                 "action_log_ids": [intent.action_log_id for intent, _ in verdicts],
                 "statuses": [verdict.status for _, verdict in verdicts],
                 "provider_message_ids": [verdict.provider_message_id for _, verdict in verdicts],
+                "outcomes": [verdict.outcome for _, verdict in verdicts],
                 "error_messages": [verdict.error_message for _, verdict in verdicts],
                 "results": [Jsonb(verdict.result_data) for _, verdict in verdicts],
                 "due_ats": [verdict.due_at for _, verdict in verdicts],
@@ -197,12 +211,12 @@ def complete_waits(connection: Connection, lease: Lease, *, now: datetime) -> in
     return len(rows)
 
 
-def close_unknown(connection: Connection, lease: Lease, *, now: datetime) -> int:
-    """unknown -> failed for the logs of the batch that nobody could resolve in time. Returns how many."""
+def close_expired(connection: Connection, lease: Lease, *, now: datetime) -> int:
+    """sent, unknown -> failed for the logs of the batch whose outcome nobody learned in time. Returns how many."""
     with connection.transaction():
         lease.hold(connection)
         rows = connection.execute(
-            load_statement(_HERE, "close_unknown"), {"micro_batch_id": lease.work_id, "now": now}
+            load_statement(_HERE, "close_expired"), {"micro_batch_id": lease.work_id, "now": now}
         ).fetchall()
         advance(connection, [row[0] for row in rows], now=now, micro_batch_id=lease.work_id)
     return len(rows)
@@ -241,29 +255,30 @@ class _Verdict(NamedTuple):
     status: str
     due_at: datetime | None = None
     provider_message_id: str | None = None
+    outcome: str | None = None
     error_message: str | None = None
     result_data: Mapping[str, Any] = {}
 
 
-def _verdict(intent: Intent, answer: Answer, settings: Settings, *, now: datetime) -> _Verdict:
+def _verdict(channel: Channel, intent: Intent, answer: Answer, settings: Settings, *, now: datetime) -> _Verdict:
     match answer:
         case TryLater(reason) if intent.attempt_count >= settings.max_send_attempts:
-            return _Verdict("failed", error_message=reason, result_data={"outcome": "refused", "code": "gave_up"})
+            return _Verdict("failed", outcome="refused", error_message=reason, result_data={"code": "gave_up"})
         case TryLater(reason):
             return _Verdict("pending", due_at=now + _retry_delay(intent, answer), error_message=reason)
         case Unknown(reason):
             # As after a crash: it may have arrived, so it is asked about, and never simply sent again.
             return _Verdict("sending", due_at=now + timedelta(seconds=_CLOCK_SLACK_SECONDS), error_message=reason)
         case Accepted() | Refused():
-            return _final_verdict(answer, now=now)
+            return _settled_verdict(channel, answer, now=now)
 
 
-def _look_up_verdict(intent: Intent, answer: Answer, *, now: datetime) -> _Verdict:
+def _look_up_verdict(channel: Channel, intent: Intent, answer: Answer, *, now: datetime) -> _Verdict:
     if not isinstance(answer, TryLater):
-        return _final_verdict(answer, now=now)
+        return _settled_verdict(channel, answer, now=now)
     age = now - intent.executed_at
     if age > LOOK_UPS_END_AFTER:
-        return _final_verdict(Unknown(answer.reason), now=now)
+        return _settled_verdict(channel, Unknown(answer.reason), now=now)
     # Twice as old at every look: a provider that is down for hours is not asked every few seconds.
     return _Verdict("sending", due_at=now + max(age, _retry_delay(intent, answer)), error_message=answer.reason)
 
@@ -274,12 +289,15 @@ def _retry_delay(intent: Intent, answer: TryLater) -> timedelta:
     return timedelta(seconds=FIRST_RETRY_SECONDS * 2 ** (intent.attempt_count - 1))
 
 
-def _final_verdict(answer: Accepted | Refused | Unknown, *, now: datetime) -> _Verdict:
+def _settled_verdict(channel: Channel, answer: Accepted | Refused | Unknown, *, now: datetime) -> _Verdict:
     match answer:
+        case Accepted(provider_message_id) if channel.reports_outcomes:
+            outcome_due_at = now + OUTCOME_TIMEOUTS[channel.action_type]
+            return _Verdict("sent", outcome_due_at, provider_message_id, outcome="accepted")
         case Accepted(provider_message_id):
-            return _Verdict("success", provider_message_id=provider_message_id, result_data={"outcome": "accepted"})
+            return _Verdict("success", provider_message_id=provider_message_id, outcome="accepted")
         case Refused(code, reason):
-            return _Verdict("failed", error_message=reason, result_data={"outcome": "refused", "code": code})
+            return _Verdict("failed", outcome="refused", error_message=reason, result_data={"code": code})
         case Unknown(reason):
             return _Verdict("unknown", due_at=now + UNKNOWN_CLOSES_AFTER, error_message=reason)
 

@@ -1,4 +1,4 @@
--- record_answers: sending -> success | failed | unknown, back to pending (nothing was sent), or still sending (to be asked
+-- record_answers: sending -> sent | success | failed | unknown, back to pending (nothing was sent), or still sending (to be asked
 -- about). A final status has no due_at; the log leaves its batch in every case. What was put off in an execution that was
 -- cancelled meanwhile is skipped: nobody will send it. Executions are locked before their logs, as in select_due_logs.
 with held as (
@@ -23,16 +23,18 @@ answers as (
         case when is_moot then 'cancelled' end as skip_reason,
         case when not is_moot then given.due_at end as due_at,
         given.provider_message_id,
+        given.outcome,
         given.error_message,
         given.result_data
     from unnest(
         %(action_log_ids)s::uuid[],
         %(statuses)s::text[],
         %(provider_message_ids)s::text[],
+        %(outcomes)s::text[],
         %(error_messages)s::text[],
         %(results)s::jsonb[],
         %(due_ats)s::timestamptz[]
-    ) as given (action_log_id, status, provider_message_id, error_message, result_data, due_at)
+    ) as given (action_log_id, status, provider_message_id, outcome, error_message, result_data, due_at)
     inner join flow_action_logs as logs on given.action_log_id = logs.id
     inner join held on logs.execution_id = held.id
     cross join lateral (select given.status = 'pending' and not held.is_open as is_moot) as verdicts
@@ -43,6 +45,9 @@ set
     status = answers.status,
     skip_reason = answers.skip_reason,
     provider_message_id = answers.provider_message_id,
+    outcome = answers.outcome,
+    outcome_at = case when answers.outcome is not null then %(now)s end,
+    accepted_at = case when answers.outcome = 'accepted' then %(now)s end,
     error_message = answers.error_message,
     result_data = logs.result_data || answers.result_data,
     due_at = answers.due_at,

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from engage_pipeline.database.vocabulary import OPEN_LOG_STATUSES
 from engage_pipeline.execution.hours import business_hours, next_open_instant
 from engage_pipeline.flows.model import Action, Flow
 
-LogStatus = Literal["pending", "sending", "success", "failed", "skipped", "unknown"]
+ATTEMPTED = ("sent", "success", "failed", "unknown")
+"""The statuses of a channel action that was handed to its provider."""
+
+LogStatus = Literal["pending", "sending", "sent", "success", "failed", "skipped", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,8 @@ class NewLog:
 def next_logs(flow: Flow, logs: Sequence[LogSoFar], *, now: datetime) -> list[NewLog]:
     """The logs that follow: actions skipped because their condition is false, then at most one pending.
 
-    Empty when an action is still on its way, when the flow is at its end, or when the next condition must wait for an
-    unknown result to be resolved.
+    Empty when an action is still on its way, when the flow is at its end, or when the next condition must wait for the
+    outcome of the action before it.
     """
     if any(log.status in ("pending", "sending") for log in logs):
         return []
@@ -63,7 +67,7 @@ def final_status(flow: Flow, logs: Sequence[LogSoFar]) -> Literal["completed", "
     completed: a channel action succeeded, or the flow has no channel action. failed: at least one was attempted and
     none succeeded. skipped: none was attempted.
     """
-    if any(log.status in ("pending", "sending", "unknown") for log in logs):
+    if any(log.status in OPEN_LOG_STATUSES for log in logs):
         return None
     if all(action.action_type == "wait" for action in flow.actions):
         return "completed"
@@ -75,7 +79,7 @@ def final_status(flow: Flow, logs: Sequence[LogSoFar]) -> Literal["completed", "
 
 def _previous_result(logs: Sequence[LogSoFar]) -> LogStatus | None:
     """Status of the last channel action that was really attempted; skipped ones and waits do not count."""
-    attempted = [log for log in logs if log.action_type != "wait" and log.status in ("success", "failed", "unknown")]
+    attempted = [log for log in logs if log.action_type != "wait" and log.status in ATTEMPTED]
     return max(attempted, key=lambda log: log.action_order).status if attempted else None
 
 
@@ -85,7 +89,7 @@ def _condition(action: Action, previous: LogStatus | None) -> str:
         return "run"
     if previous is None:
         return "no_previous"
-    if previous == "unknown":
+    if previous in ("sent", "unknown"):
         return "hold"
     wanted = "success" if action.execute_condition == "if_previous_success" else "failed"
     return "run" if previous == wanted else f"previous_{previous}"

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +27,7 @@ from engage_pipeline.database.leases import Lease, acquire
 from engage_pipeline.database.tenants import Tenant, ensure_tenant
 from engage_pipeline.execution.batches import BatchKind, RequestedBatch, finish_batch, form_batches
 from engage_pipeline.execution.dispatch import Clock, DispatchReport, dispatch_client, dispatch_due
-from engage_pipeline.execution.ledger import close_unknown, complete_waits
+from engage_pipeline.execution.ledger import close_expired, complete_waits
 from engage_pipeline.execution.start import start_executions
 from engage_pipeline.flows.model import Flow
 from engage_pipeline.flows.store import StoredFlow, apply_flows, find_flow
@@ -83,6 +84,11 @@ class Log:
     attempt_count: int
     request: dict[str, Any] | None
     provider_message_id: str | None
+    outcome: str | None
+    outcome_at: datetime | None
+    accepted_at: datetime | None
+    cost_cents: Decimal | None
+    call_seconds: Decimal | None
     executed_at: datetime | None
     completed_at: datetime | None
     result_data: dict[str, Any]
@@ -186,7 +192,7 @@ class World:
     ) -> dict[str, DispatchReport]:
         """The waits and then the channels of a run, in the order of its ops; the batch stays open."""
         now = clock()
-        await asyncio.to_thread(close_unknown, self.connection, lease, now=now)
+        await asyncio.to_thread(close_expired, self.connection, lease, now=now)
         await asyncio.to_thread(complete_waits, self.connection, lease, now=now)
         reports = {}
         async with self.client() as client:

@@ -13,7 +13,7 @@ from engage_pipeline.database.connections import connect
 from engage_pipeline.database.errors import LeaseLost
 from engage_pipeline.execution.batches import finish_batch
 from engage_pipeline.execution.cancel import cancel_executions
-from engage_pipeline.execution.ledger import claim_due, close_unknown, complete_waits
+from engage_pipeline.execution.ledger import claim_due, close_expired, complete_waits
 from engage_pipeline.matching.batch import assign_batch
 from tests.flow_strategies import flow_lists
 from tests.integration.ledger_world import CHANNELS, QUICK, World
@@ -76,7 +76,7 @@ async def run_until(world, batch, kind, crash, zombies):
     if crash == "after the start":
         return
     if crash in ("after a claim", "after a send"):
-        close_unknown(world.connection, lease, now=utc_now())
+        close_expired(world.connection, lease, now=utc_now())
         complete_waits(world.connection, lease, now=utc_now())
         for action_type in CHANNELS:
             channel = world.channel(action_type)

@@ -10,7 +10,7 @@ from engage_pipeline.clock import utc_now
 from engage_pipeline.database.connections import connect
 from engage_pipeline.database.errors import LeaseLost
 from engage_pipeline.execution.batches import finish_batch, form_batches, retry_batch
-from engage_pipeline.execution.ledger import claim_due, close_unknown, complete_waits, record_answers, select_lost
+from engage_pipeline.execution.ledger import claim_due, close_expired, complete_waits, record_answers, select_lost
 from engage_pipeline.execution.start import start_executions
 from engage_pipeline.matching.batch import assign_batch
 from tests.integration.ledger_world import CHANNELS, QUICK, flow_of
@@ -46,11 +46,11 @@ async def test_a_worker_whose_lease_lapsed_can_write_nothing_and_send_nothing_mo
     before = world.everything()
     now = utc_now()
     writes = [
-        lambda: record_answers(world.connection, lease, answers, world.settings, now=now),
+        lambda: record_answers(world.connection, lease, world.channel("email"), answers, world.settings, now=now),
         lambda: claim_due(world.connection, lease, world.channel("email"), world.settings, now=now),
         lambda: select_lost(world.connection, lease, world.channel("email"), world.settings, now=now),
         lambda: complete_waits(world.connection, lease, now=now),
-        lambda: close_unknown(world.connection, lease, now=now),
+        lambda: close_expired(world.connection, lease, now=now),
         lambda: start_executions(world.connection, lease, now=now),
         lambda: assign_batch(world.url, lease),
         lambda: finish_batch(world.connection, lease),
@@ -293,8 +293,8 @@ async def test_an_answer_that_is_recorded_twice_counts_once(world):
     lease = world.started()
     intents = claim(world, lease, "ai_call")
     first = [(intent, Accepted("call-1")) for intent in intents]
-    record_answers(world.connection, lease, first, world.settings, now=utc_now())
+    record_answers(world.connection, lease, world.channel("ai_call"), first, world.settings, now=utc_now())
     once = world.everything()
     second = [(intent, Accepted("call-2")) for intent in intents]
-    assert not record_answers(world.connection, lease, second, world.settings, now=utc_now())
+    assert not record_answers(world.connection, lease, world.channel("ai_call"), second, world.settings, now=utc_now())
     assert world.everything() == once

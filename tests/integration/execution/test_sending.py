@@ -64,7 +64,7 @@ async def test_a_refused_request_fails_and_is_not_sent_again(world, channel):
     await world.settle()
     log = world.only_log()
     assert (log.status, log.attempt_count, log.provider_message_id) == ("failed", 1, None)
-    assert log.result_data["outcome"] == "refused"
+    assert log.outcome == "refused"
     assert log.error_message
     assert world.executions() == ["failed"]
     assert len(world.sandbox.headers_received) == 1
@@ -102,7 +102,7 @@ async def test_an_action_that_is_put_off_again_and_again_fails_after_the_last_at
     await world.settle()
     log = world.only_log()
     assert (log.status, log.attempt_count) == ("failed", world.settings.max_send_attempts)
-    assert log.result_data == {"outcome": "refused", "code": "gave_up"}
+    assert (log.outcome, log.result_data) == ("refused", {"code": "gave_up"})
     assert world.executions() == ["failed"]
     assert world.effects() == []
 
@@ -171,7 +171,7 @@ async def test_an_unknown_result_that_nobody_resolves_closes_as_failed_after_sev
     world.pass_time(days=7)
     await world.settle()
     closed, skipped, called = world.logs()
-    assert (closed.status, closed.due_at, closed.result_data) == ("failed", None, {"outcome": "expired"})
+    assert (closed.status, closed.due_at, closed.outcome) == ("failed", None, "expired")
     assert (skipped.status, skipped.skip_reason) == ("skipped", "previous_failed")
     assert called.status == "success"
     assert world.effects() == [str(called.id)]

@@ -1,0 +1,114 @@
+"""Brings what providers tell about accepted requests into the ledger: outcomes refine logs and move executions on.
+
+Providers repeat themselves and come out of order, before our own record and after a timeout. The rank of an outcome
+decides what replaces what, so applying the same outcomes again, or in another order, ends in the same ledger.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from engage_pipeline.channels.answers import ProviderOutcome
+from engage_pipeline.database.connections import Connection
+from engage_pipeline.database.statements import load_statement
+from engage_pipeline.database.vocabulary import OUTCOMES
+from engage_pipeline.execution.advance import advance
+from engage_pipeline.execution.ledger import OUTCOME_TIMEOUTS
+from engage_pipeline.execution.suppress import Wish, suppress
+
+_HERE = Path(__file__).parent
+
+
+def record_outcomes(connection: Connection, outcomes: Sequence[ProviderOutcome], *, now: datetime) -> Counter[str]:
+    """Apply outcomes to their action logs in one transaction.
+
+    A log that waits (`sending`, `sent` or `unknown`) gets the outcome's status, or becomes `sent`. One that a timeout
+    closed gets the true status, and its execution keeps the path that it took. On every other log only the outcome
+    changes, and only for one of higher rank. An opt-out suppresses the address and stops what is pending there.
+
+    Returns:
+        Outcomes counted: `applied`, `superseded` (the log knows one that ranks as high, or was never sent), and
+        `unknown_id` (no log of ours).
+    """
+    with connection.transaction():
+        found = _logs_by_key(connection, outcomes)
+        best: dict[UUID, ProviderOutcome] = {}
+        opt_outs: dict[UUID, str] = {}
+        unknown_id_count = 0
+        for outcome in outcomes:
+            log_id = found.get(str(outcome.action_log_id)) or found.get(outcome.provider_message_id or "")
+            if log_id is None:
+                unknown_id_count += 1
+                continue
+            if outcome.is_opt_out:
+                opt_outs[log_id] = outcome.provider
+            if log_id not in best or OUTCOMES[outcome.outcome].rank > OUTCOMES[best[log_id].outcome].rank:
+                best[log_id] = outcome
+        applied = _apply(connection, best, now=now)
+        _suppress(connection, opt_outs, now=now)
+        advance(connection, [execution_id for _, execution_id in applied], now=now, micro_batch_id=None)
+    known_count = len(outcomes) - unknown_id_count
+    counts = {"applied": len(applied), "superseded": known_count - len(applied), "unknown_id": unknown_id_count}
+    return Counter({name: count for name, count in counts.items() if count})
+
+
+def _logs_by_key(connection: Connection, outcomes: Sequence[ProviderOutcome]) -> dict[str, UUID]:
+    """Action log id and provider message id, as text -> the log."""
+    rows = connection.execute(
+        "select id, provider_message_id from flow_action_logs"
+        " where id = any(%s::uuid[]) or provider_message_id = any(%s::text[])",
+        [
+            [outcome.action_log_id for outcome in outcomes if outcome.action_log_id is not None],
+            [outcome.provider_message_id for outcome in outcomes if outcome.provider_message_id is not None],
+        ],
+    ).fetchall()
+    by_message = {message_id: log_id for log_id, message_id in rows if message_id is not None}
+    return {**by_message, **{str(log_id): log_id for log_id, _ in rows}}
+
+
+def _apply(connection: Connection, best: dict[UUID, ProviderOutcome], *, now: datetime) -> list[tuple[UUID, UUID]]:
+    """Returns (action_log_id, execution_id) of the logs that changed."""
+    if not best:
+        return []
+    outcomes = list(best.values())
+    return connection.execute(
+        load_statement(_HERE, "apply_outcomes"),
+        {
+            "action_log_ids": list(best),
+            "outcomes": [outcome.outcome for outcome in outcomes],
+            "statuses": [OUTCOMES[outcome.outcome].status for outcome in outcomes],
+            "ranks": [OUTCOMES[outcome.outcome].rank for outcome in outcomes],
+            "occurred_ats": [outcome.occurred_at for outcome in outcomes],
+            "provider_message_ids": [outcome.provider_message_id for outcome in outcomes],
+            "details": [Jsonb(outcome.detail) for outcome in outcomes],
+            "costs": [outcome.cost_cents for outcome in outcomes],
+            "seconds": [outcome.call_seconds for outcome in outcomes],
+            "known_outcomes": list(OUTCOMES),
+            "known_ranks": [meaning.rank for meaning in OUTCOMES.values()],
+            "channels": list(OUTCOME_TIMEOUTS),
+            "timeouts": list(OUTCOME_TIMEOUTS.values()),
+            "now": now,
+        },
+    ).fetchall()
+
+
+def _suppress(connection: Connection, opt_outs: dict[UUID, str], *, now: datetime) -> None:
+    """Keep each no on the contact and by its address, and stop what is pending there."""
+    if not opt_outs:
+        return
+    rows = connection.execute(
+        load_statement(_HERE, "opt_out_contacts"), {"action_log_ids": list(opt_outs), "now": now}
+    ).fetchall()
+    suppress(
+        connection,
+        [
+            Wish(user_id, channel, address, source=f"{opt_outs[log_id]} opt-out")
+            for log_id, user_id, channel, address in rows
+            if address is not None
+        ],
+        now=now,
+    )

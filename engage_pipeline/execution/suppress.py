@@ -1,0 +1,48 @@
+"""Keeps a no to a channel, and stops at once what is pending for that address."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
+
+from engage_pipeline.database.connections import Connection
+from engage_pipeline.database.statements import load_statement
+from engage_pipeline.execution.advance import advance
+from engage_pipeline.execution.stop import stop_logs
+
+_HERE = Path(__file__).parent
+
+
+class Wish(NamedTuple):
+    """A no to one channel on one normalised address; `source` says where it was stated."""
+
+    user_id: UUID
+    channel: str
+    address: str
+    source: str
+
+
+def suppress(connection: Connection, wishes: Sequence[Wish], *, now: datetime) -> int:
+    """Store the wishes and skip what is pending for the contacts concerned. Inside the caller's transaction.
+
+    Returns how many logs were skipped. What is on its way keeps its course; sending reads the suppressions again.
+    """
+    if not wishes:
+        return 0
+    given = {
+        "user_ids": [wish.user_id for wish in wishes],
+        "channels": [wish.channel for wish in wishes],
+        "addresses": [wish.address for wish in wishes],
+        "sources": [wish.source for wish in wishes],
+    }
+    connection.execute(
+        "insert into suppressions (user_id, channel, address, source)"
+        " select * from unnest(%(user_ids)s::uuid[], %(channels)s::text[], %(addresses)s::text[], %(sources)s::text[])"
+        " on conflict do nothing",
+        given,
+    )
+    pending = connection.execute(load_statement(_HERE, "pending_logs_of_addresses"), given).fetchall()
+    stop_logs(connection, {log_id: "suppressed" for log_id, _ in pending}, now=now)
+    advance(connection, {execution_id for _, execution_id in pending}, now=now, micro_batch_id=None)
+    return len(pending)

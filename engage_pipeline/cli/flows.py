@@ -2,27 +2,34 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from engage_pipeline.cli.flow_views import plan_as_dict, plan_lines
 from engage_pipeline.clock import utc_now
 from engage_pipeline.database.connections import Connection, connect, database_url
 from engage_pipeline.database.migrate import migrate
 from engage_pipeline.database.tenants import Tenant, find_tenant, list_tenants
 from engage_pipeline.execution.cancel import cancel_executions_of_flow
 from engage_pipeline.flows.apply import apply_tenants
+from engage_pipeline.flows.errors import NotConfirmed
 from engage_pipeline.flows.model import Flow
+from engage_pipeline.flows.plan import TenantPlan, plan_tenants
 from engage_pipeline.flows.store import ApplyReport, StoredFlow, delete_flow, find_flow, list_flows
 from engage_pipeline.flows.yaml_file import TENANT_NAME_PATTERN, TenantFlows, read_flows, to_yaml
 from engage_pipeline.settings import load_settings
 
-app = typer.Typer(help="Flows: validate, apply, list, show, delete.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from engage_pipeline.matching.impact import Impact
+
+app = typer.Typer(help="Flows: validate, plan, apply, list, show, delete.", no_args_is_help=True)
 out = Console(highlight=False)
 
 
@@ -39,6 +46,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 OfTenant = Annotated[
     str | None, typer.Option("--tenant", callback=_tenant_name, help="Needed only where there are several tenants.")
 ]
+Prune = Annotated[bool, typer.Option("--prune", help="Also delete flows that the files do not have.")]
+Days = Annotated[int, typer.Option(min=1, max=3650, help="Ask the contacts of so many last days.")]
 IntoTenant = Annotated[
     str | None, typer.Option("--tenant", callback=_tenant_name, help="Use this tenant whatever the files say.")
 ]
@@ -59,19 +68,51 @@ def validate(path: FlowsPath, tenant: IntoTenant = None, as_json: AsJson = False
 
 
 @app.command()
-def apply(
+def plan(
     path: FlowsPath,
     tenant: IntoTenant = None,
-    prune: Annotated[bool, typer.Option("--prune", help="Also delete flows that the files do not have.")] = False,
+    prune: Prune = False,
+    days: Days = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Put the flows of the files in force; flows that say the same get no new version.
+    """Show what applying the files would change, and which contacts of the last days it would move. Changes nothing.
 
-    Example: engage flows apply flows/demo.yaml
+    Example: engage flows plan flows/ --prune --days 7
     """
     tenants = read_flows(path, tenant_name=tenant)
     with _database() as connection:
-        reports = _apply(connection, tenants, prune=prune)
+        planned = plan_tenants(connection, tenants, delete_missing=prune)
+        impacts = _impacts(connection, planned, days=days)
+    if as_json:
+        _print_json([plan_as_dict(*pair) for pair in zip(planned, impacts, strict=True)])
+    else:
+        _show_plans(planned, impacts)
+
+
+@app.command()
+def apply(
+    path: FlowsPath,
+    tenant: IntoTenant = None,
+    prune: Prune = False,
+    days: Days = 30,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the plan, ask, and put the flows of the files in force; flows that say the same get no new version.
+
+    Example: engage flows apply flows/demo.yaml --yes
+    """
+    if as_json and not yes:
+        raise typer.BadParameter("--json leaves no room for a question; add --yes", param_hint="--json")
+    tenants = read_flows(path, tenant_name=tenant)
+    with _database() as connection:
+        planned = plan_tenants(connection, tenants, delete_missing=prune)
+        if not as_json and any(not each.is_empty for each in planned):
+            _show_plans(planned, _impacts(connection, planned, days=days))
+            if not yes and not _confirmed():
+                out.print("nothing was changed")
+                raise typer.Exit(1)
+        reports = _apply(connection, tenants, planned, prune=prune)
     if as_json:
         _print_json({name: vars(report) for name, report in reports.items()})
         return
@@ -148,19 +189,41 @@ def delete(name: str, tenant: OfTenant = None, as_json: AsJson = False) -> None:
         out.print(f"{owner.name}: deleted {name}", markup=False)
 
 
-def _apply(connection: Connection, tenants: Sequence[TenantFlows], *, prune: bool) -> dict[str, ApplyReport]:
-    """Flows and executions change together: what a pruned flow had begun ends with it."""
+def _apply(
+    connection: Connection, tenants: Sequence[TenantFlows], planned: Sequence[TenantPlan], *, prune: bool
+) -> dict[str, ApplyReport]:
+    """Do what was planned, or nothing. Flows and executions change together: what a pruned flow began ends with it."""
     with connection.transaction():
         known = {
             (tenant.name, stored.definition.name): stored.flow_id
             for tenant in list_tenants(connection)
             for stored in list_flows(connection, tenant)
         }
-        reports = apply_tenants(connection, tenants, delete_missing=prune)
+        bases = {each.tenant_name: each.basis for each in planned}
+        reports = apply_tenants(connection, tenants, delete_missing=prune, bases=bases)
         for tenant_name, report in reports.items():
             for flow_name in report.deleted:
                 cancel_executions_of_flow(connection, known[tenant_name, flow_name], now=utc_now())
     return reports
+
+
+def _impacts(connection: Connection, planned: Sequence[TenantPlan], *, days: int) -> "list[Impact]":
+    from engage_pipeline.matching.impact import impact_of
+
+    url, now = database_url(load_settings()), utc_now()
+    return [impact_of(connection, url, each, days=days, now=now) for each in planned]
+
+
+def _show_plans(planned: Sequence[TenantPlan], impacts: "Sequence[Impact]") -> None:
+    for each, impact in zip(planned, impacts, strict=True):
+        for line in plan_lines(each, impact):
+            out.print(line, markup=False, soft_wrap=True)
+
+
+def _confirmed() -> bool:
+    if not sys.stdin.isatty():
+        raise NotConfirmed
+    return typer.confirm("Apply this?", err=True)
 
 
 @contextmanager

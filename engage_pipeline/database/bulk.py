@@ -27,3 +27,11 @@ def read_table(connection: Any, statement: str, parameters: Sequence[Any] = ()) 
     with connection.cursor() as cursor:
         cursor.execute(statement, list(parameters) or None)
         return cursor.fetch_arrow_table()
+
+
+@contextmanager
+def read_batches(connection: Any, statement: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatchReader]:
+    """The rows of `statement` as Arrow batches, fetched as they are read: memory does not grow with the rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, list(parameters) or None)
+        yield cursor.fetch_record_batch()

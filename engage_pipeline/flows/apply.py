@@ -1,26 +1,37 @@
 """Puts flows that were read from files in force: every tenant of them in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from uuid import UUID
 
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.tenants import ensure_tenant
 from engage_pipeline.flows.store import ApplyReport, apply_flows
 from engage_pipeline.flows.yaml_file import TenantFlows
 
+Basis = frozenset[tuple[UUID, int]]
+NO_BASES: Mapping[str, Basis] = MappingProxyType({})
+
 
 def apply_tenants(
-    connection: Connection, tenants: Sequence[TenantFlows], *, delete_missing: bool = False
+    connection: Connection,
+    tenants: Sequence[TenantFlows],
+    *,
+    delete_missing: bool = False,
+    bases: Mapping[str, Basis] = NO_BASES,
 ) -> dict[str, ApplyReport]:
     """Put what `read_flows` read in force, making tenants that are new; all of it or, after an error, nothing.
 
     Args:
         delete_missing: also delete flows of these tenants that were not read. Other tenants are never touched.
+        bases: tenant name -> the flows and versions that a plan was made from.
 
     Returns:
         A report for each tenant name.
 
     Raises:
         PriorityTaken: a flow that was not read has the priority of one that was.
+        FlowsChanged: the flows of a tenant in `bases` are others by now.
     """
     reports = {}
     with connection.transaction():
@@ -32,5 +43,11 @@ def apply_tenants(
                 default_phone_region=each.default_phone_region,
                 time_zone=each.time_zone,
             )
-            reports[each.tenant_name] = apply_flows(connection, tenant, each.flows, delete_missing=delete_missing)
+            reports[each.tenant_name] = apply_flows(
+                connection,
+                tenant,
+                each.flows,
+                delete_missing=delete_missing,
+                basis=bases.get(each.tenant_name),
+            )
     return reports

@@ -87,3 +87,30 @@ class InvalidFlows(EngageError):
             why="\n" + "\n".join(problems),
             fix="mend these lines (docs/flows.md lists every field and rule); nothing was changed",
         )
+
+
+class FlowsChanged(EngageError):
+    """The flows are no longer those that a plan was made from."""
+
+    code = "flows-changed"
+
+    def __init__(self, tenant_name: str) -> None:
+        self.tenant_name = tenant_name
+        super().__init__(
+            what=f"the plan for the tenant {tenant_name!r} was not carried out; nothing was changed",
+            why="somebody else changed its flows after the plan was made",
+            fix="look at the new plan: run `engage flows apply` again",
+        )
+
+
+class NotConfirmed(EngageError):
+    """A plan was shown where nobody could agree to it."""
+
+    code = "not-confirmed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            what="the flows were not applied; nothing was changed",
+            why="`engage flows apply` asks before it changes anything, and there is no terminal to ask at",
+            fix="add --yes where a program applies flows",
+        )

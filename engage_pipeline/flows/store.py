@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.tenants import Tenant
 from engage_pipeline.flows.conditions import ConditionGroup, TriggerCondition
-from engage_pipeline.flows.errors import FlowNamedTwice, NoFlow, NoFlowVersion, PriorityTaken
+from engage_pipeline.flows.errors import FlowNamedTwice, FlowsChanged, NoFlow, NoFlowVersion, PriorityTaken
 from engage_pipeline.flows.model import Flow
 
 
@@ -38,8 +38,18 @@ class ApplyReport:
     deleted: tuple[str, ...]
 
 
+def basis_of(flows: Sequence[StoredFlow]) -> frozenset[tuple[UUID, int]]:
+    """What identifies what these flows say: their ids and versions."""
+    return frozenset((flow.flow_id, flow.version) for flow in flows)
+
+
 def apply_flows(
-    connection: Connection, tenant: Tenant, flows: Sequence[Flow], *, delete_missing: bool = False
+    connection: Connection,
+    tenant: Tenant,
+    flows: Sequence[Flow],
+    *,
+    delete_missing: bool = False,
+    basis: frozenset[tuple[UUID, int]] | None = None,
 ) -> ApplyReport:
     """Make the tenant's flows be as given, matched by name, in one transaction.
 
@@ -49,15 +59,19 @@ def apply_flows(
 
     Args:
         delete_missing: also delete the tenant's flows that are not in `flows`; otherwise they stay as they are.
+        basis: what `basis_of` gave for the tenant's flows when this was planned; None: whatever they are by now.
 
     Raises:
         FlowNamedTwice: two of `flows` have one name.
+        FlowsChanged: the flows are not those of `basis`.
         PriorityTaken: two of `flows`, or one of them and one that stays, have the same priority.
     """
     _refuse_repeated_names(flows)
     created, updated, unchanged = [], [], []
     with connection.transaction():
         _lock_tenant(connection, tenant)
+        if basis is not None and basis_of(list_flows(connection, tenant)) != basis:
+            raise FlowsChanged(tenant.name)
         known = _live_flow_ids(connection, tenant)
         missing = [name for name in known if name not in {flow.name for flow in flows}]
         deleted = missing if delete_missing else []

@@ -33,7 +33,7 @@ def engage(database: str) -> Engage:
 
 
 def test_the_life_of_a_flow(engage: Engage, tmp_path: Path) -> None:
-    applied = engage("apply", "flows", "--json")
+    applied = engage("apply", "flows", "--yes", "--json")
     assert applied.returncode == 0, applied.stderr
     assert len(json.loads(applied.stdout)["demo"]["created"]) == 5
     listed = engage("list")
@@ -45,7 +45,12 @@ def test_the_life_of_a_flow(engage: Engage, tmp_path: Path) -> None:
     again.write_text(shown)
     assert engage("apply", str(again)).stdout == "demo: unchanged Paid social\n"
     again.write_text(shown.replace("social_welcome", "social_hello"))
-    assert engage("apply", str(again)).stdout == "demo: updated Paid social\n"
+    unasked = engage("apply", str(again))
+    assert (unasked.returncode, "not-confirmed" in unasked.stderr) == (1, True)
+    assert engage("list", "--json").stdout.count('"version": 1,') == 5
+    updated = engage("apply", str(again), "--yes").stdout
+    assert '      actions[0].action_config.template_id: "social_welcome" -> "social_hello"\n' in updated
+    assert updated.endswith("demo: updated Paid social\n")
     assert engage("show", "Paid social", "--version", "1").stdout == shown
     assert json.loads(engage("show", "Paid social", "--json").stdout)["version"] == 2
 
@@ -65,8 +70,11 @@ def test_deleting_a_flow_cancels_what_it_had_begun(engage: Engage, world: World,
     else:
         kept = tmp_path / "kept.yaml"
         kept.write_text(to_yaml([flow_of("email", name="Another", priority=1)], tenant_name="acme"))
-        applied = engage("apply", str(kept), "--prune")
-        assert applied.stdout == "acme: created Another\nacme: deleted Welcome\n"
+        (planned,) = json.loads(engage("plan", str(kept), "--prune", "--json").stdout)
+        assert planned["impact"]["cancelled_executions"] == {"Welcome": 1}
+        applied = engage("apply", str(kept), "--prune", "--yes")
+        assert "  - Welcome: deleted; 1 open executions are cancelled\n" in applied.stdout
+        assert applied.stdout.endswith("acme: created Another\nacme: deleted Welcome\n")
     assert world.executions() == ["cancelled"]
     assert [(log.status, log.skip_reason) for log in world.logs()] == [("skipped", "flow_deleted")]
 
@@ -85,5 +93,6 @@ def test_a_bad_file_changes_nothing_and_names_the_lines(engage: Engage, tmp_path
 def test_wrong_usage_is_exit_code_two(engage: Engage) -> None:
     assert engage("apply", "/no/such/file").returncode == 2
     assert engage("list", "--tenant", "../etc").returncode == 2
+    assert engage("apply", "flows", "--json").returncode == 2
     assert engage("show", "A").returncode == 2
     assert engage("validate", "flows").stdout == "demo: 5 flows valid\n"

@@ -1,0 +1,111 @@
+"""How `engage flows` shows plans: lines for people, dicts for programs."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from engage_pipeline.flows.model import Flow
+from engage_pipeline.flows.plan import FieldChange, FlowChange, TenantPlan
+
+if TYPE_CHECKING:
+    from engage_pipeline.matching.impact import Answer, Impact
+
+_SIGNS = {"created": "+", "updated": "~", "deleted": "-"}
+MOST_MOVES_SHOWN = 15
+
+
+def plan_as_dict(plan: TenantPlan, impact: "Impact") -> dict[str, Any]:
+    """The plan and what it means for recent contacts, as JSON values."""
+    return {
+        "tenant": plan.tenant_name,
+        "settings": [_field_as_dict(each) for each in plan.settings],
+        "changes": [
+            {
+                "kind": change.kind,
+                "flow": change.name,
+                "version": change.version,
+                "fields": [_field_as_dict(each) for each in change.fields],
+                "definition": change.definition.model_dump(mode="json"),
+            }
+            for change in plan.changes
+        ],
+        "unchanged": list(plan.unchanged),
+        "impact": {
+            "days": impact.days,
+            "contact_count": impact.contact_count,
+            "moved_count": impact.moved_count,
+            "moves": [asdict(move) for move in impact.moves],
+            "actions": {channel: {"was": was, "becomes": now} for channel, (was, now) in impact.actions.items()},
+            "cancelled_executions": dict(impact.cancelled),
+        },
+    }
+
+
+def plan_lines(plan: TenantPlan, impact: "Impact") -> Iterator[str]:
+    """The plan for reading, one block a tenant."""
+    yield plan.tenant_name + (" (new)" if plan.user_id is None else "")
+    for each in plan.settings:
+        yield f"  ~ {_field(each)}"
+    for change in plan.changes:
+        yield from _change_lines(change, impact)
+    if plan.is_empty:
+        yield "  nothing would change"
+        return
+    if plan.unchanged:
+        yield f"  {len(plan.unchanged):,} unchanged"
+    contacts = f"{impact.contact_count:,} contacts of the last {impact.days} days"
+    yield f"  of the {contacts}, {impact.moved_count:,} would change flow"
+    for move in impact.moves[:MOST_MOVES_SHOWN]:
+        yield f"    {move.contact_count:,}  {_answer(move.was)} -> {_answer(move.becomes)}"
+    if hidden := impact.moves[MOST_MOVES_SHOWN:]:
+        yield f"    {sum(move.contact_count for move in hidden):,}  in {len(hidden)} smaller groups"
+    for channel, (was, becomes) in impact.actions.items():
+        yield f"    {channel}: at most {was:,} -> {becomes:,} ({becomes - was:+,})"
+
+
+def _change_lines(change: FlowChange, impact: "Impact") -> Iterator[str]:
+    sign = _SIGNS[change.kind]
+    if change.kind == "created":
+        yield f"  {sign} {change.name}: {_summary(change.definition)}"
+    elif change.kind == "deleted":
+        count = impact.cancelled.get(change.name, 0)
+        yield f"  {sign} {change.name}: deleted; {count:,} open executions are cancelled"
+    else:
+        yield f"  {sign} {change.name}: version {change.version} becomes {(change.version or 0) + 1}"
+        for each in change.fields:
+            yield f"      {_field(each)}"
+
+
+def _summary(flow: Flow) -> str:
+    actions = sorted(flow.actions, key=lambda action: action.action_order)
+    state = "" if flow.is_enabled else ", not enabled"
+    return f"priority {flow.priority}{state}, {', '.join(action.action_type for action in actions)}"
+
+
+def _field(change: FieldChange) -> str:
+    if change.is_added:
+        return f"{change.path}: added {_value(change.becomes)}"
+    if change.is_removed:
+        return f"{change.path}: removed {_value(change.was)}"
+    return f"{change.path}: {_value(change.was)} -> {_value(change.becomes)}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        # A condition or an action: what it does not say is not shown.
+        value = {name: inner for name, inner in value.items() if inner is not None}
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _field_as_dict(change: FieldChange) -> dict[str, Any]:
+    said: dict[str, Any] = {"path": change.path}
+    if not change.is_added:
+        said["was"] = change.was
+    if not change.is_removed:
+        said["becomes"] = change.becomes
+    return said
+
+
+def _answer(answer: "Answer") -> str:
+    return answer.flow if answer.flow is not None else f"no flow ({answer.reason})"

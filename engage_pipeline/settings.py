@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     max_send_attempts: Annotated[int, Field(ge=1)] = 5
     """Sends of one action that a provider may put off before the action fails."""
 
+    sensor_wait_seconds: Annotated[float, Field(ge=0, le=30)] = 4.5
+    """How long a sensor tick waits for work to be announced; Dagster begins one every five seconds."""
+
     upload_settle_seconds: Annotated[float, Field(ge=0)] = 2
     """A file in the inbox must have been left alone this long: whoever copies it there may still be writing."""
 

@@ -1,25 +1,35 @@
 """Notices new files in the inbox and asks for `ingest_leads`."""
 
 from collections.abc import Iterator
+from uuid import UUID
 
 import dagster as dg
 
 from assets.contacts import Upload
 from engage_pipeline.clock import utc_now
+from engage_pipeline.database.notices import await_work
 from engage_pipeline.intake.inbox import waiting_uploads
 from engage_pipeline.jobs import ingest_leads
 from engage_pipeline.resources import EngageResource, nothing_personal
 from sensors.dead_runs import reopen_what_never_began, run_key
 
+_PAUSE_SECONDS = 0.5  # a folder announces nothing
 
-@dg.sensor(job=ingest_leads, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=5)
+
+@dg.sensor(job=ingest_leads, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=1)
 def lead_uploads(
     context: dg.SensorEvaluationContext, engage: EngageResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run for each upload that waits; asking again for the same attempt is harmless."""
     with nothing_personal(), engage.connect() as connection:
-        reopen_what_never_began(context.instance, connection, "lead_uploads", engage.settings)
-        waiting = waiting_uploads(connection, engage.settings, now=utc_now())
+
+        def look() -> list[tuple[UUID, int]]:
+            reopen_what_never_began(context.instance, connection, "lead_uploads", engage.settings)
+            return waiting_uploads(connection, engage.settings, now=utc_now())
+
+        waiting = await_work(
+            connection, "lead_uploads", look, seconds=engage.settings.sensor_wait_seconds, pause=lambda: _PAUSE_SECONDS
+        )
     if not waiting:
         yield dg.SkipReason("no lead file is waiting in the inbox")
     for upload_id, attempt in waiting:

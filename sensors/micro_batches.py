@@ -1,16 +1,21 @@
-"""Notices contacts with no micro-batch and action logs that are due, and asks for a run a batch."""
+"""Notices contacts with no micro-batch and action logs that are due, and asks for a run a batch.
 
+A tick that finds nothing waits for a notice from PostgreSQL; the daemon begins the next one five seconds after it.
+"""
+
+import math
 from collections.abc import Iterator
 
 import dagster as dg
 
-from engage_pipeline.execution.batches import BatchKind, form_batches
+from engage_pipeline.database.notices import await_work
+from engage_pipeline.execution.batches import BatchKind, RequestedBatch, form_batches, seconds_until_due
 from engage_pipeline.jobs import dispatch_due_actions, engage_new_contacts
 from engage_pipeline.resources import EngageResource, MicroBatchRun, nothing_personal
 from sensors.dead_runs import reopen_what_never_began, run_key
 
 
-@dg.sensor(job=engage_new_contacts, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=5)
+@dg.sensor(job=engage_new_contacts, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=1)
 def new_contacts(
     context: dg.SensorEvaluationContext, engage: EngageResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -18,7 +23,7 @@ def new_contacts(
     yield from _runs("new_contacts", context, engage, nothing="every contact has a micro-batch")
 
 
-@dg.sensor(job=dispatch_due_actions, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=5)
+@dg.sensor(job=dispatch_due_actions, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=1)
 def due_actions(context: dg.SensorEvaluationContext, engage: EngageResource) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Action logs whose time has come: next steps, ended waits, opened hours, retries, and lost answers to look up."""
     yield from _runs("due_actions", context, engage, nothing="no action log is due")
@@ -28,8 +33,15 @@ def _runs(
     kind: BatchKind, context: dg.SensorEvaluationContext, engage: EngageResource, *, nothing: str
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     with nothing_personal(), engage.connect() as connection:
-        reopen_what_never_began(context.instance, connection, "micro_batches", engage.settings)
-        batches = form_batches(connection, kind, engage.settings)
+
+        def look() -> list[RequestedBatch]:
+            reopen_what_never_began(context.instance, connection, "micro_batches", engage.settings)
+            return form_batches(connection, kind, engage.settings)
+
+        def pause() -> float:
+            return seconds_until_due(connection) if kind == "due_actions" else math.inf
+
+        batches = await_work(connection, kind, look, seconds=engage.settings.sensor_wait_seconds, pause=pause)
     if not batches:
         yield dg.SkipReason(nothing)
     for batch in batches:

@@ -4,6 +4,7 @@ A tick forms a batch in one statement (claim with SKIP LOCKED, insert the batch,
 tick may die anywhere and be repeated.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -75,6 +76,15 @@ def retry_batch(connection: Connection, batch_id: UUID) -> bool:
         [batch_id],
     )
     return retried.rowcount == 1
+
+
+def seconds_until_due(connection: Connection) -> float:
+    """How long until the next action log that no batch holds is due; infinite when none is to come."""
+    row = connection.execute(
+        "select extract(epoch from min(due_at) - clock_timestamp())::float8 from flow_action_logs"
+        " where micro_batch_id is null and due_at > clock_timestamp()"
+    ).fetchone()
+    return row[0] if row and row[0] is not None else math.inf
 
 
 def _open_count(connection: Connection, kind: BatchKind) -> int:

@@ -120,6 +120,8 @@ def _shared_environment(settings: Settings, url: str) -> dict[str, str]:
         **{f"ENGAGE_{name.upper()}": str(value) for name, value in known.items()},
         "DAGSTER_HOME": str(settings.dagster_home),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
+        # The sensors that wait in the code server must leave threads for the launch of runs.
+        "DAGSTER_GRPC_MAX_WORKERS": "16",
         "ENGAGE_DAGSTER_DATABASE_URL": dagster_database_url(url),
         **_no_proxy_for_loopback(),
         "PYTHONUNBUFFERED": "1",

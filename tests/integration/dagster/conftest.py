@@ -75,6 +75,7 @@ def house(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         "ENGAGE_DAGSTER_DATABASE_URL": dagster_database_url(world.url),
         "ENGAGE_MAX_CONCURRENT_RUNS": "2",
         "ENGAGE_UPLOAD_SETTLE_SECONDS": "0",
+        "ENGAGE_SENSOR_WAIT_SECONDS": "0",
         "DAGSTER_HOME": str(home / "dagster"),
     }
     for name, value in settings.items():

@@ -1,6 +1,8 @@
-"""Sends what is due in one micro-batch on one channel: claim a chunk, send it concurrently, record, repeat."""
+"""Sends what is due in one micro-batch on one channel: claims chunks, sends them concurrently, records the answers."""
 
 import asyncio
+import contextlib
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -13,22 +15,24 @@ from engage_pipeline.channels.answers import Answer, TryLater, Unknown
 from engage_pipeline.channels.http import open_client
 from engage_pipeline.channels.protocol import Channel
 from engage_pipeline.clock import utc_now
-from engage_pipeline.database.connections import connect
+from engage_pipeline.database.connections import Connection, connect
 from engage_pipeline.database.leases import Lease
 from engage_pipeline.execution.ledger import Intent, claim_due, record_answers, record_look_ups, select_lost
+from engage_pipeline.execution.termination import put_off_termination
 from engage_pipeline.settings import Settings
 
 Clock = Callable[[], datetime]
 
 
 def dispatch_client(settings: Settings) -> AbstractAsyncContextManager[httpx.AsyncClient]:
-    """The client of one run: a connection for each request of a chunk, one exchange within `request_timeout_seconds`.
+    """The client of one run: a connection for each request of the two chunks that may be in flight.
 
-    The parts add up to the whole, because nobody may ask after a request that could still be on its way.
+    One exchange ends within `request_timeout_seconds`. The parts add up to the whole, because nobody may ask after a
+    request that could still be on its way.
     """
     whole = settings.request_timeout_seconds
     return open_client(
-        connections=settings.chunk_size,
+        connections=2 * settings.chunk_size,
         queue_seconds=0.2 * whole,
         connect_seconds=0.2 * whole,
         answer_seconds=0.6 * whole,
@@ -63,39 +67,131 @@ async def dispatch_due(
     *,
     clock: Clock = utc_now,
 ) -> DispatchReport:
-    """Look up what an earlier attempt left without an answer, then send what is due, chunk by chunk.
+    """Look up what an earlier attempt left without an answer, then send what is due.
 
-    What a provider does to one contact is data and never raises.
+    What a provider does to one contact is data and never raises. A request to terminate waits until the calls in flight
+    have been recorded, and nothing further is claimed.
 
     Raises:
         LeaseLost: another attempt owns the batch; nothing more is written or sent.
     """
-    report = DispatchReport()
-    with connect(url, application_name=f"engage {channel.action_type}") as connection:
-        while lost := await asyncio.to_thread(select_lost, connection, lease, channel, settings, now=clock()):
-            found = await asyncio.gather(*(_look_up(channel, client, intent) for intent in lost))
-            report.looked_up_count += len(lost)
-            report.statuses += await asyncio.to_thread(
-                record_look_ups, connection, lease, channel, list(zip(lost, found, strict=True)), now=clock()
+    with (
+        put_off_termination() as is_asked_to_end,
+        connect(url, application_name=f"engage {channel.action_type}") as connection,
+    ):
+        run = _Run(connection, lease, channel, client, settings, clock, is_asked_to_end)
+        await run.look_up_lost()
+        await run.send_due()
+        return run.report
+
+
+@dataclass
+class _Run:
+    """One pass over a batch. The ledger is written by one statement at a time, while calls are in flight.
+
+    Claims go before records, so that the calls of the next chunk are on their way while this one's answers are stored.
+    At most two chunks are claimed and not yet recorded: what a crash can leave to be looked up.
+    """
+
+    connection: Connection
+    lease: Lease
+    channel: Channel
+    client: httpx.AsyncClient
+    settings: Settings
+    clock: Clock
+    is_asked_to_end: Callable[[], bool]
+    report: DispatchReport = field(default_factory=DispatchReport)
+    calls: set[asyncio.Task[None]] = field(default_factory=set)
+    answered: list[tuple[Intent, Answer]] = field(default_factory=list)
+    record_by: float = 0.0
+    failure: BaseException | None = None
+    something_ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def look_up_lost(self) -> None:
+        while not self.is_asked_to_end():
+            lost = await asyncio.to_thread(
+                select_lost, self.connection, self.lease, self.channel, self.settings, now=self.clock()
             )
-        while True:
-            claim = await asyncio.to_thread(claim_due, connection, lease, channel, settings, now=clock())
-            report.skipped += claim.skipped
-            report.deferred_count += claim.deferred_count
-            if claim.row_count == 0:
-                return report
-            answers = await asyncio.gather(
-                *(_send(channel, client, intent, settings, clock) for intent in claim.intents)
+            if not lost:
+                return
+            found = await asyncio.gather(*(_look_up(self.channel, self.client, intent) for intent in lost))
+            self.report.looked_up_count += len(lost)
+            self.report.statuses += await asyncio.to_thread(
+                record_look_ups,
+                self.connection,
+                self.lease,
+                self.channel,
+                list(zip(lost, found, strict=True)),
+                now=self.clock(),
             )
-            report.statuses += await asyncio.to_thread(
-                record_answers,
-                connection,
-                lease,
-                channel,
-                list(zip(claim.intents, answers, strict=True)),
-                settings,
-                now=clock(),
-            )
+
+    async def send_due(self) -> None:
+        try:
+            may_have_more = True
+            while True:
+                may_have_more = may_have_more and not self.is_asked_to_end() and self.failure is None
+                if may_have_more and len(self.calls) + len(self.answered) <= self.settings.chunk_size:
+                    may_have_more = await self._claim()
+                elif self._is_time_to_record():
+                    await self._record()
+                    may_have_more = True  # what follows an action may be due at once on the same channel
+                elif self.calls:
+                    await self._wait()
+                elif self.failure is not None:
+                    raise self.failure
+                else:
+                    return
+        finally:
+            for call in self.calls:
+                call.cancel()
+            await asyncio.gather(*self.calls, return_exceptions=True)
+
+    async def _claim(self) -> bool:
+        """Claim a chunk and begin its calls. False when nothing is due."""
+        claim = await asyncio.to_thread(
+            claim_due, self.connection, self.lease, self.channel, self.settings, now=self.clock()
+        )
+        self.report.skipped += claim.skipped
+        self.report.deferred_count += claim.deferred_count
+        for intent in claim.intents:
+            call = asyncio.create_task(self._call(intent))
+            self.calls.add(call)
+            call.add_done_callback(self._ended)
+        return claim.row_count > 0
+
+    async def _call(self, intent: Intent) -> None:
+        answer = await _send(self.channel, self.client, intent, self.settings, self.clock)
+        if not self.answered:
+            self.record_by = time.monotonic() + _LONGEST_UNRECORDED_SECONDS
+        self.answered.append((intent, answer))
+
+    def _ended(self, call: asyncio.Task[None]) -> None:
+        self.calls.discard(call)
+        if not call.cancelled() and call.exception() is not None:
+            self.failure = self.failure or call.exception()
+        self.something_ended.set()
+
+    async def _record(self) -> None:
+        answers, self.answered = self.answered, []
+        self.report.statuses += await asyncio.to_thread(
+            record_answers, self.connection, self.lease, self.channel, answers, self.settings, now=self.clock()
+        )
+
+    def _is_time_to_record(self) -> bool:
+        """A record costs nearly the same for many answers as for one, so it waits for more, but not for long."""
+        is_many = len(self.answered) >= self.settings.chunk_size / 2
+        return bool(self.answered) and (is_many or not self.calls or time.monotonic() >= self.record_by)
+
+    async def _wait(self) -> None:
+        """Until a call ends or answers have waited long enough."""
+        self.something_ended.clear()
+        seconds = max(0.0, self.record_by - time.monotonic()) if self.answered else None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.something_ended.wait(), seconds)
+
+
+_LONGEST_UNRECORDED_SECONDS = 0.2
+"""How long an answer may wait for others before it is recorded: what a crash would leave to be looked up."""
 
 
 async def _send(

@@ -298,6 +298,13 @@ contacts = Table(
     Column("entry_type", Text, nullable=False),
     Column("tags", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
     Column("custom_fields", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column(
+        "time_zones",
+        ARRAY(Text),
+        nullable=False,
+        server_default=text("'{}'::text[]"),
+        comment="where the contact may be, by its number or country; empty when nobody knows",
+    ),
     # A trigger suppresses the addresses of such a contact, and of one with a DNC tag; see migration 0003.
     Column(
         "suppressed_channels",

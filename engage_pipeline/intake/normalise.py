@@ -7,14 +7,14 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import partial
 from itertools import repeat
 from typing import Any, TypeVar
 
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
-
+from engage_pipeline.intake.emails import email_address
 from engage_pipeline.intake.mapping import ColumnMapping
+from engage_pipeline.intake.missing import present
+from engage_pipeline.intake.phones import phone_e164
 from engage_pipeline.intake.records import Records, RejectedRow
 
 INVALID_PHONE = "invalid_phone"
@@ -31,16 +31,9 @@ _DUMMY_DATA = "<test lead: dummy data for "
 # An index entry of PostgreSQL holds 2,704 bytes; a character has up to four.
 LONGEST_EXTERNAL_ID = 500
 
-_MISSING = frozenset({"", "select", "unknown", "n/a", "-"})
 _NO = frozenset({"no", "n", "false", "f", "0", "off"})
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,14}")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9]")
-_SPREADSHEET_FLOAT = re.compile(r"([0-9]{7,15})\.0")
-_SCIENTIFIC = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+")
-# The same digits are often written in several ways; the library ignores these marks as well.
-_PLAIN_PHONE = re.compile(r"\+?[0-9 ().-]+")
-_PUNCTUATION = re.compile(r"[ ().-]+")
-_PLAIN_LOCAL_PART = re.compile(r"[a-z0-9]+(?:[._+-][a-z0-9]+)*")
 
 _CHANNELS_REFUSED: dict[tuple[bool, bool], tuple[str, ...]] = {
     (False, False): (),
@@ -176,7 +169,7 @@ class _Columns:
 
     def text(self, field: str) -> Iterable[str | None]:
         for column in self.mapping.fields.get(field, ()):
-            return map(_once_each(_present), self.columns[column])
+            return map(_once_each(present), self.columns[column])
         return repeat(None, self.row_count)
 
     def external_ids(self) -> Iterable[str | None]:
@@ -199,10 +192,10 @@ class _Columns:
         names = [self.mapping.headers[number] for number in numbers]
 
         def one(name: str, text: str) -> _Address:
-            present = _present(text)
-            if present is None:
+            said = present(text)
+            if said is None:
                 return _NO_ADDRESS
-            address = clean(present)
+            address = clean(said)
             return _Address(address, {} if address else {name: text})
 
         found = [
@@ -220,10 +213,10 @@ class _Columns:
         known = dict(spellings)
 
         def spelled(text: str) -> str | None:
-            present = _present(text)
-            if present is None:
+            said = present(text)
+            if said is None:
                 return None
-            folded = " ".join(present.split())
+            folded = " ".join(said.split())
             return known.setdefault(folded.casefold(), folded)
 
         for column in self.mapping.fields.get("lead_source", ()):
@@ -250,69 +243,14 @@ class _Columns:
         )
 
 
-def phone_e164(text: str, region: str) -> str | None:
-    """A valid phone number as `+<country><number>`, extension dropped; None when it is no number of any region.
-
-    `p:` in front (Facebook exports) and `.0` behind (a spreadsheet's number) are taken off; a number in scientific
-    notation has lost digits and is invalid.
-    """
-    stripped = text.strip().removeprefix("p:")
-    whole = _SPREADSHEET_FLOAT.fullmatch(stripped)
-    stripped = whole[1] if whole else stripped
-    if _SCIENTIFIC.fullmatch(stripped):
-        return None
-    if _PLAIN_PHONE.fullmatch(stripped):
-        return _plain_phone_e164(_PUNCTUATION.sub("", stripped), region)
-    return _parsed_phone_e164(stripped, region)
-
-
-@lru_cache(maxsize=100_000)
-def _plain_phone_e164(digits: str, region: str) -> str | None:
-    return _parsed_phone_e164(digits, region)
-
-
-def _parsed_phone_e164(text: str, region: str) -> str | None:
-    try:
-        number = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_valid_number(number):
-        return None
-    # E.164 has no extension; the library's formatter would look for one at twice the cost.
-    zeros = "0" * (number.number_of_leading_zeros or 1) if number.italian_leading_zero else ""
-    return f"+{number.country_code}{zeros}{number.national_number}"
-
-
-def email_address(text: str) -> str | None:
-    """A valid e-mail address in lower case, None otherwise; whether mail arrives there is not asked."""
-    address = text.strip().lower()
-    local, _, domain = address.rpartition("@")
-    # The library takes 20 microseconds; a plain local part has nothing for it to find, and domains repeat.
-    if _PLAIN_LOCAL_PART.fullmatch(local) and len(local) <= 64 and len(address) <= 254 and domain.isascii():
-        normalised_domain = _mail_domain(domain)
-        return None if normalised_domain is None else f"{local}@{normalised_domain}"
-    try:
-        return validate_email(address, check_deliverability=False).normalized.lower()
-    except EmailNotValidError:
-        return None
-
-
-@cache
-def _mail_domain(domain: str) -> str | None:
-    try:
-        return validate_email(f"a@{domain}", check_deliverability=False).domain
-    except EmailNotValidError:
-        return None
-
-
 def split_name(text: str) -> tuple[str | None, str | None]:
     """First and last name of a full one: `Ada Lovelace`, or `Lovelace, Ada`; one word alone is a first name."""
-    present = _present(text)
-    if present is None:
+    said = present(text)
+    if said is None:
         return None, None
-    last, comma, first = present.partition(",")
+    last, comma, first = said.partition(",")
     if not comma:
-        first, _, last = " ".join(present.split()).partition(" ")
+        first, _, last = " ".join(said.split()).partition(" ")
     return first.strip() or None, last.strip() or None
 
 
@@ -320,7 +258,7 @@ def split_tags(text: str) -> tuple[str, ...]:
     """The tags between commas, semicolons and bars, in order, each once whatever its case."""
     tags: dict[str, str] = {}
     for part in re.split(r"[,;|]", text):
-        tag = _present(part)
+        tag = present(part)
         if tag is not None:
             tags.setdefault(tag.casefold(), tag)
     return tuple(tags.values())
@@ -331,15 +269,10 @@ def is_dnc_tag(tag: str) -> bool:
     return tag.strip(" ").lower() in _DNC_TAGS
 
 
-def is_missing(text: str) -> bool:
-    """Whether a cell says nothing: blank, `-`, n/a, unknown, or a form's `Select`."""
-    return _present(text) is None
-
-
 def states_wish(text: str) -> bool:
     """Whether a consent column's value says not to contact; see `normalise`."""
-    present = _present(text)
-    return present is not None and present.casefold() not in _NO
+    said = present(text)
+    return said is not None and said.casefold() not in _NO
 
 
 def typed_value(text: str) -> str | int | float | bool | None:
@@ -353,17 +286,12 @@ def typed_value(text: str) -> str | int | float | bool | None:
         return int(text)
     if _DECIMAL.fullmatch(text) and repr(float(text)) == text:
         return float(text)
-    return None if _present(text) is None else text
+    return None if present(text) is None else text
 
 
 def custom_fields_json(fields: Mapping[str, Any]) -> str:
     """One text for equal custom fields, as JSON; true and 1 differ, as they do not in Python."""
     return json.dumps(fields, ensure_ascii=False, sort_keys=True)
-
-
-def _present(text: str) -> str | None:
-    stripped = text.strip()
-    return None if stripped.casefold() in _MISSING else stripped
 
 
 def _first_valid(found: Sequence[_Address]) -> _Address:

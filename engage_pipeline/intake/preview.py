@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engage_pipeline.intake.mapping import ColumnMapping, map_columns
-from engage_pipeline.intake.normalise import is_missing, normalise
+from engage_pipeline.intake.missing import is_missing
+from engage_pipeline.intake.normalise import normalise
 from engage_pipeline.intake.records import RejectedRow, read_records
 from engage_pipeline.intake.sniff import sniff
 from engage_pipeline.intake.unpack import unpack

@@ -13,9 +13,12 @@ from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.statements import load_statement
 from engage_pipeline.database.tenants import Tenant
 from engage_pipeline.database.vocabulary import ADDRESS_COLUMNS
+from engage_pipeline.intake.emails import email_address
 from engage_pipeline.intake.errors import FileRefused
 from engage_pipeline.intake.mapping import ColumnMapping, map_columns
-from engage_pipeline.intake.normalise import INVALID_EMAIL, INVALID_PHONE, email_address, is_missing, phone_e164
+from engage_pipeline.intake.missing import is_missing
+from engage_pipeline.intake.normalise import INVALID_EMAIL, INVALID_PHONE
+from engage_pipeline.intake.phones import phone_e164
 from engage_pipeline.intake.records import RejectedRow, read_records
 from engage_pipeline.intake.sniff import sniff
 from engage_pipeline.intake.unpack import unpack

@@ -2,18 +2,14 @@
 
 import json
 
-import phonenumbers
 import pytest
-from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engage_pipeline.intake.mapping import map_columns
 from engage_pipeline.intake.normalise import (
     Leads,
-    email_address,
     normalise,
-    phone_e164,
     split_name,
     split_tags,
     states_wish,
@@ -25,51 +21,6 @@ from engage_pipeline.intake.records import Records
 def clean(headers: list[str], *rows: list[str], spellings: dict[str, str] | None = None) -> Leads:
     records = Records(list(rows), list(range(2, len(rows) + 2)), [])
     return normalise(records, map_columns(headers, rows), region="US", lead_source_spellings=spellings or {})
-
-
-@pytest.mark.parametrize(
-    ("text", "region", "expected"),
-    [
-        ("(212) 555-0123", "US", "+12125550123"),
-        ("+44 (0)20 7946 0958", "US", "+442079460958"),
-        ("06 1234 5678", "IT", "+390612345678"),
-        ("p:+12125550123", "US", "+12125550123"),
-        ("2125550123.0", "US", "+12125550123"),
-        ("9.198765E+11", "IN", None),
-        ("12345", "US", None),
-        ("cellular", "US", None),
-    ],
-)
-def test_phones_become_e164_or_nothing(text: str, region: str, expected: str | None) -> None:
-    assert phone_e164(text, region) == expected
-
-
-@given(st.text(alphabet="0123456789 ()+-.", max_size=18), st.sampled_from(["US", "IN", "IT", "GB", "DE"]))
-def test_the_shortcuts_for_phones_agree_with_the_library(text: str, region: str) -> None:
-    if text.strip().endswith(".0"):
-        return
-    try:
-        number = phonenumbers.parse(text, region)
-        valid = phonenumbers.is_valid_number(number)
-    except phonenumbers.NumberParseException:
-        valid = False
-    expected = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if valid else None
-    assert phone_e164(text, region) == expected
-
-
-@given(
-    st.one_of(
-        st.emails(),
-        st.text(alphabet="aB9.-_+'", max_size=8).map(lambda local: f"{local}@example.com"),
-        st.sampled_from(["a@localhost", "a@x.test", "a@xn--bcher-kva.example.com", "A@Example.COM", "a b@example.org"]),
-    )
-)
-def test_the_shortcut_for_emails_agrees_with_the_library(text: str) -> None:
-    try:
-        expected = validate_email(text.strip().lower(), check_deliverability=False).normalized.lower()
-    except EmailNotValidError:
-        expected = None
-    assert email_address(text) == expected
 
 
 @pytest.mark.parametrize(

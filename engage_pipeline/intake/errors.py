@@ -1,5 +1,7 @@
 """What a person can mend about a lead file."""
 
+from collections.abc import Sequence
+
 from engage_pipeline.errors import EngageError
 
 
@@ -43,4 +45,22 @@ class NoUpload(EngageError):
             what=f"there is no upload {upload_id}",
             why="a file has an id from the moment a sensor notices it in the inbox",
             fix="run `engage uploads list` to see the ids",
+        )
+
+
+class InvalidMapping(EngageError):
+    """A saved mapping of columns is no YAML, or says what cannot be.
+
+    Attributes:
+        complaints: what is wrong, one for each place.
+    """
+
+    code = "invalid-mapping"
+
+    def __init__(self, file_name: str, complaints: Sequence[str]) -> None:
+        self.complaints = tuple(complaints)
+        super().__init__(
+            what=f"the mapping {file_name} cannot be used",
+            why="; ".join(complaints),
+            fix="write it as docs/uploads.md shows",
         )

@@ -96,7 +96,9 @@ def _year_first(matched: re.Match[str], region: str) -> date:
 
 def _numbers(matched: re.Match[str], region: str) -> date:
     first, second = int(matched["first"]), int(matched["second"])
-    month, day = (first, second) if region.upper() in _MONTH_FIRST else (second, first)
+    # Dots are European wherever they are typed.
+    is_month_first = region.upper() in _MONTH_FIRST and "." not in matched[0]
+    month, day = (first, second) if is_month_first else (second, first)
     return date(int(matched["year"]), month, day)
 
 

@@ -35,14 +35,15 @@ def _channel_op(action_type: str, description: str) -> dg.OpDefinition:
     async def send(
         context: dg.OpExecutionContext, engage: EngageResource, micro_batch: MicroBatchRun, report: Report
     ) -> Report:
-        from engage_pipeline.channels.registry import sandbox_channels
+        from engage_pipeline.accounts.opening import open_channels
         from engage_pipeline.execution.dispatch import dispatch_client, dispatch_due
 
         if micro_batch.lease is None:
             return report
         settings = engage.settings
         with nothing_personal():
-            channel = sandbox_channels(settings.sandbox_url)[action_type]
+            with engage.connect() as connection:
+                channel = open_channels(connection, settings)[action_type]
             async with dispatch_client(settings) as client:
                 counts = (await dispatch_due(engage.url, micro_batch.lease, channel, client, settings)).as_counts()
         context.add_output_metadata({"micro_batch_id": micro_batch.batch_id, **counts})
@@ -86,9 +87,10 @@ def _acceptance_rates(report: Report) -> dict[str, float]:
     """Share of the answered requests that the provider took, for each channel of this run."""
     rates = {}
     for action_type, counts in report.items():
-        answered = counts.get("success_count", 0) + counts.get("failed_count", 0)
+        accepted = counts.get("success_count", 0) + counts.get("sent_count", 0)
+        answered = accepted + counts.get("failed_count", 0)
         if action_type != "wait" and answered:
-            rates[f"{action_type}_acceptance_rate"] = counts.get("success_count", 0) / answered
+            rates[f"{action_type}_acceptance_rate"] = accepted / answered
     return rates
 
 

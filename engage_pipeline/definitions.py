@@ -11,12 +11,13 @@ from engage_pipeline.jobs import dispatch_due_actions, engage_new_contacts, inge
 from engage_pipeline.resources import EngageResource, MicroBatchRun
 from sensors.lead_uploads import lead_uploads
 from sensors.micro_batches import due_actions, new_contacts
+from sensors.provider_events import provider_events
 from sensors.warehouse_refresh import warehouse_refresh
 
 defs = dg.Definitions(
     assets=[contacts, flow_assignments, flow_executions, flow_action_logs, warehouse],
     jobs=[ingest_leads, engage_new_contacts, dispatch_due_actions, refresh_warehouse],
-    sensors=[lead_uploads, new_contacts, due_actions, warehouse_refresh],
+    sensors=[lead_uploads, new_contacts, due_actions, provider_events, warehouse_refresh],
     resources={
         "engage": EngageResource(),
         "micro_batch": MicroBatchRun.configure_at_launch(),

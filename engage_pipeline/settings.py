@@ -25,6 +25,15 @@ class Settings(BaseSettings):
     sandbox_url: str = "http://127.0.0.1:8900"
     """Base address of the sandbox providers."""
 
+    webhook_port: Annotated[int, Field(ge=1, le=65535)] = 8901
+    """Port of the webhook application, on 127.0.0.1."""
+
+    public_url: str = "http://127.0.0.1:8901"
+    """Address under which providers and recipients reach the webhook application: your proxy's, once it is public."""
+
+    trusted_proxies: str = "none"
+    """Addresses of the proxies whose X-Forwarded-For is believed, comma separated."""
+
     dagster_port: Annotated[int, Field(ge=1, le=65535)] = 3000
     """Port of the Dagster UI in `engage dev`, on 127.0.0.1."""
 

@@ -1,7 +1,7 @@
 -- flow_success_rates
 -- grain: one row per tenant, flow and channel that has an action log (user_id, flow_id, channel)
 -- reads: stg_flow_action_logs, stg_flow_executions, stg_flows
--- note:  success means that the provider accepted the request; test runs are not counted
+-- note:  success means that the contact was reached, as the provider told after it had accepted; test runs are not counted
 -- note:  a flow's name and priority are today's; its counts are of all its versions
 -- column user_id: the tenant
 -- column flow_id: the flow
@@ -9,9 +9,9 @@
 -- column flow_priority: the flow's priority today, 0 is asked first; null when deleted
 -- column channel: ai_call, whatsapp_message or email
 -- column attempted_count: actions with a final answer: success_count plus the failed ones
--- column success_count: actions whose request the provider accepted; not yet what became of the call or message
+-- column success_count: actions that reached the contact: calls answered, messages and e-mails delivered, opened or read
 -- column unknown_count: actions whose request may or may not have arrived; in no rate
--- column open_count: actions still pending or being sent; in no rate
+-- column open_count: actions still pending, being sent, or waiting for their outcome; in no rate
 -- column skipped_count: actions that their execute condition or a rule left out; in no rate
 -- column success_rate: success_count by attempted_count, 0 to 1; null when nothing was attempted
 -- column success_rate_low: lower end of the 95 % Wilson interval of success_rate
@@ -41,7 +41,7 @@ counts as (
         count(*) filter (where logs.action_status = 'success') as success_count,
         count(*) filter (where logs.action_status = 'failed') as failed_count,
         count(*) filter (where logs.action_status = 'unknown') as unknown_count,
-        count(*) filter (where logs.action_status in ('pending', 'sending')) as open_count,
+        count(*) filter (where logs.action_status in ('pending', 'sending', 'sent')) as open_count,
         count(*) filter (where logs.action_status = 'skipped') as skipped_count
     from logs
     inner join executions on logs.execution_id = executions.execution_id

@@ -6,7 +6,7 @@
 -- column action_id: the action it carries out; null when the flow was edited since
 -- column action_order: the action's place in the flow, from 1
 -- column action_type: ai_call, whatsapp_message, email or wait
--- column action_status: pending, sending, success, failed, skipped or unknown
+-- column action_status: pending, sending, sent, success, failed, skipped or unknown
 -- column attempt_count: sends begun
 -- column due_at: when the ledger looks at it next, UTC; null once it is final
 -- column executed_at: when its last send began, UTC

@@ -34,7 +34,7 @@ def success_rates_table(path: Path) -> Table:
     ((as_of,),) = query(path, "select as_of from warehouse_build").rows
     table = Table(
         title=f"Success rates by flow and channel, as of {as_of:%Y-%m-%d %H:%M:%S} UTC",
-        caption="success: the provider accepted the request; dim: fewer than 30 attempts",
+        caption="success: the contact was reached; dim: fewer than 30 attempts",
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,

@@ -10,17 +10,19 @@ from uuid import UUID
 
 @dataclass(frozen=True)
 class Accepted:
-    """The provider took the request. What became of it comes later."""
+    """The provider took the request. What became of it comes later, unless `is_final`: then nobody will ever tell."""
 
     provider_message_id: str
+    is_final: bool = False
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The provider will never do this; nothing was sent."""
+    """The provider will never do this; nothing was sent. `is_opt_out`: because the person said no to the channel."""
 
     code: str
     reason: str
+    is_opt_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,14 @@ class TryLater:
     """Nothing was sent, and the same request may succeed later. `retry_after_seconds` is None when nobody said.
 
     As the answer to a look-up: nobody can tell yet, and it is worth asking again.
+
+    Attributes:
+        pauses_account: what a person must mend before the account can send anything at all; None when it is not that.
     """
 
     reason: str
     retry_after_seconds: float | None = None
+    pauses_account: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,3 +71,24 @@ class ProviderOutcome:
     cost_cents: float | None = None
     call_seconds: float | None = None
     is_opt_out: bool = False
+
+
+@dataclass(frozen=True)
+class OptOut:
+    """A person's no to a channel that names an address and no request of ours. `source` says how it was stated."""
+
+    channel: str
+    address: str
+    source: str
+
+
+@dataclass(frozen=True)
+class AccountTrouble:
+    """What a person must mend before the account can send anything at all."""
+
+    code: str
+    reason: str
+
+
+Told = ProviderOutcome | OptOut | AccountTrouble
+"""What one event of a provider can tell."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 
@@ -21,6 +22,8 @@ USER_AGENT = "engage-pipeline/0.1.0"
 # has an unknown fate.
 _KEEPALIVE_SECONDS = 2.0
 
+_LIVE_HOST = "engage_live_host"
+
 # Raised by aiohttp only while it has no connection yet, so nothing can have been sent.
 _BEFORE_SENDING = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
@@ -34,7 +37,7 @@ class NotLoopback(EngageError):
         self.address = address
         super().__init__(
             what=f"a request to {address!r} was refused before a connection was opened",
-            why="messages go to the sandbox providers only, over HTTP on a loopback address",
+            why="a sandbox account reaches the sandbox providers only, over HTTP on a loopback address",
             fix="set ENGAGE_SANDBOX_URL to an address like http://127.0.0.1:8900",
         )
 
@@ -53,19 +56,60 @@ def loopback_url(url: httpx.URL) -> httpx.URL:
 
 
 class LoopbackOnly(httpx.AsyncBaseTransport):
-    """Hands on requests to loopback addresses and refuses all others with `NotLoopback`."""
+    """Hands on requests to loopback addresses and refuses all others with `NotLoopback`.
+
+    A request of a live account carries the one host that the account may reach, and goes there over HTTPS only.
+    """
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Forward `request`, or raise `NotLoopback` while no socket is open."""
-        request.url = loopback_url(request.url)
+        live_host = request.extensions.get(_LIVE_HOST)
+        if live_host is None or request.url.scheme != "https" or request.url.host != live_host:
+            request.url = loopback_url(request.url)
         return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._inner.aclose()
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where one account's requests go, and what authorises them.
+
+    Attributes:
+        base_url: no slash at its end.
+        api_key: sent as a bearer token; empty sends none.
+        is_live: only then may a request leave this machine, to the host of `base_url` over HTTPS.
+    """
+
+    base_url: str
+    api_key: str = field(default="", repr=False)
+    is_live: bool = False
+
+    async def exchange(
+        self,
+        client: httpx.AsyncClient,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response | TryLater | Unknown:
+        """`exchange` with `path` under the account's address, authorised as the account."""
+        return await exchange(
+            client,
+            method,
+            f"{self.base_url}{path}",
+            body=body,
+            params=params,
+            headers={**({"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}), **(headers or {})},
+            live_host=httpx.URL(self.base_url).host if self.is_live else None,
+        )
 
 
 @asynccontextmanager
@@ -99,20 +143,29 @@ async def exchange(
     body: Mapping[str, Any] | None = None,
     params: Mapping[str, str | int] | None = None,
     headers: Mapping[str, str] | None = None,
+    live_host: str | None = None,
 ) -> httpx.Response | TryLater | Unknown:
     """One request and its whole response, or what is known of the request when no response came.
 
     The JSON is written with sorted keys, so that a body that went through the database is the same to the byte.
 
+    Args:
+        live_host: the one host beyond this machine that the request may go to, over HTTPS.
+
     Raises:
-        NotLoopback: `url` leads off this machine.
+        NotLoopback: `url` leads off this machine and not to `live_host`.
     """
     content = None if body is None else json.dumps(body, sort_keys=True, allow_nan=False, separators=(",", ":"))
     json_header = {} if body is None else {"Content-Type": "application/json"}
     try:
         async with asyncio.timeout(_exchange_seconds(client.timeout)):
             return await client.request(
-                method, url, content=content, params=params, headers={**json_header, **(headers or {})}
+                method,
+                url,
+                content=content,
+                params=params,
+                headers={**json_header, **(headers or {})},
+                extensions={_LIVE_HOST: live_host} if live_host else None,
             )
     except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
         return unanswered(error)

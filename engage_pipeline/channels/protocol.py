@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
 
 import httpx
 
-from engage_pipeline.channels.answers import Answer
+from engage_pipeline.channels.answers import Answer, ProviderOutcome, TryLater
 
 Request = dict[str, Any]
 """What is handed to a provider, frozen with the intent so that a replay is identical: the JSON body, or for a provider
@@ -24,6 +25,23 @@ class Recipient:
     last_name: str | None = None
     company: str | None = None
     custom_fields: Mapping[str, Any] = field(default_factory=dict)
+    user_id: UUID | None = None
+
+    def own(self, name: str) -> str | None:
+        """The contact's own field of that name; None without a value."""
+        value = getattr(self, name) if name in OWN_FIELDS else None
+        return None if value is None else str(value)
+
+
+OWN_FIELDS = ("first_name", "last_name", "company", "email", "phone_e164")
+"""What a contact has besides its custom fields."""
+
+
+class Skip(NamedTuple):
+    """Why a contact cannot be sent this action: a reason of docs/concepts.md, and words without a value in them."""
+
+    reason: str
+    words: str
 
 
 class Channel(Protocol):
@@ -39,17 +57,17 @@ class Channel(Protocol):
         """Whether a look-up hands the request over again (under an idempotency key), so that it may send."""
         ...
 
+    def address(self, recipient: Recipient) -> str | None:
+        """The address this channel would use, None when the contact has none."""
+        ...
+
     @property
     def reports_outcomes(self) -> bool:
         """Whether the provider tells later what became of a request; False: accepted is success."""
         ...
 
-    def address(self, recipient: Recipient) -> str | None:
-        """The address this channel would use, None when the contact has none."""
-        ...
-
-    def prepare(self, recipient: Recipient, action_config: Mapping[str, Any], *, reference: str) -> Request:
-        """The body to send. Called only for a recipient with an address."""
+    def prepare(self, recipient: Recipient, action_config: Mapping[str, Any], *, reference: str) -> Request | Skip:
+        """The body to send, or why there can be none. Called only for a recipient with an address."""
         ...
 
     async def send(self, client: httpx.AsyncClient, request: Request, *, reference: str) -> Answer:
@@ -64,4 +82,14 @@ class Channel(Protocol):
         Accepted when it arrived. TryLater when it is worth asking again. Unknown when it cannot be established: never a
         guess that it did not arrive.
         """
+        ...
+
+    async def ask_outcome(
+        self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str
+    ) -> ProviderOutcome | TryLater | None:
+        """What became of an accepted request, asked of the provider. None when it cannot be asked or does not know."""
+        ...
+
+    async def stop(self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str) -> bool:
+        """Take back an accepted request that has not begun, such as a queued call. True when the provider did."""
         ...

@@ -6,8 +6,6 @@ from typing import Any
 from engage_pipeline.channels.protocol import Recipient
 from engage_pipeline.errors import EngageError
 
-_OWN_FIELDS = ("first_name", "last_name", "company", "email", "phone_e164")
-
 
 class InvalidVariables(EngageError):
     """`variables` of an action is not a list of field names."""
@@ -22,10 +20,13 @@ class InvalidVariables(EngageError):
         )
 
 
-def variable_values(recipient: Recipient, action_config: Mapping[str, Any]) -> dict[str, str]:
+def variable_values(
+    recipient: Recipient, action_config: Mapping[str, Any], *, longest: int | None = None
+) -> dict[str, str]:
     """The value of each field in `action_config["variables"]`, in that order; empty text for a field without a value.
 
-    A contact's own field goes before a custom field of the same name.
+    A contact's own field goes before a custom field of the same name. With `longest`, values are one line of at most
+    that many printable characters.
 
     Raises:
         InvalidVariables: `variables` is not a list of field names.
@@ -33,11 +34,18 @@ def variable_values(recipient: Recipient, action_config: Mapping[str, Any]) -> d
     names = action_config.get("variables", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InvalidVariables(names)
-    return {name: _text(_value(recipient, name)) for name in names}
+    values = {name: _text(_value(recipient, name)) for name in names}
+    return values if longest is None else {name: one_line(value, longest) for name, value in values.items()}
+
+
+def one_line(text: str, longest: int) -> str:
+    """`text` without line breaks and other unprintable characters, cut to `longest` characters."""
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(printable.split())[:longest].strip()
 
 
 def _value(recipient: Recipient, name: str) -> Any:
-    own = getattr(recipient, name) if name in _OWN_FIELDS else None
+    own = recipient.own(name)
     return recipient.custom_fields.get(name) if own is None else own
 
 

@@ -8,9 +8,10 @@ import psycopg
 import typer
 from rich.console import Console
 
-from engage_pipeline.cli import database, flows, stack, stats, suppressions, uploads
+from engage_pipeline.cli import accounts, database, flows, stack, stats, suppressions, templates, uploads
 from engage_pipeline.cli.explain import explain
 from engage_pipeline.cli.sandbox import sandbox
+from engage_pipeline.cli.webhooks import webhooks
 from engage_pipeline.database.errors import DatabaseUnreachable, SchemaMissing
 from engage_pipeline.errors import EngageError
 
@@ -33,7 +34,10 @@ app.command()(stats.sql)
 app.command()(stack.books)
 app.add_typer(stack.batches, name="batches")
 app.add_typer(database.app, name="db")
+app.add_typer(accounts.app, name="accounts")
+app.add_typer(templates.app, name="templates")
 app.command()(sandbox)
+app.command()(webhooks)
 app.command("generate-leads")(uploads.generate_leads)
 
 

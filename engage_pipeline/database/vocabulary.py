@@ -79,3 +79,6 @@ OUTCOMES = {
     "opted_out": OutcomeMeaning(5, "failed"),
 }
 """What can become of a call, message or e-mail: one vocabulary for all channels."""
+ACCOUNT_MODES = ("sandbox", "live")
+EVENT_RESULTS = ("applied", "opted_out", "nothing", "unknown_id", "other_tenant", "unreadable", "unconfirmed")
+"""What became of a provider's event."""

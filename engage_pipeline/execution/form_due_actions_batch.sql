@@ -11,6 +11,16 @@ with picked as (
         logs.micro_batch_id is null
         and logs.due_at <= clock_timestamp()
         and (logs.status <> 'pending' or (executions.status in ('pending', 'running') and flows.is_enabled))
+        and not exists (
+            select 1
+            from channel_accounts as accounts
+            where
+                logs.status = 'pending'
+                and accounts.user_id = executions.user_id
+                and accounts.channel = logs.action_type
+                and accounts.is_active
+                and accounts.paused_at is not null
+        )
     order by logs.due_at, logs.id
     limit %(batch_size)s
     for update of logs skip locked

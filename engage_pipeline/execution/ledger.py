@@ -15,8 +15,9 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from engage_pipeline.accounts.store import pause_account
 from engage_pipeline.channels.answers import Accepted, Answer, Refused, TryLater, Unknown
-from engage_pipeline.channels.protocol import Channel, Recipient, Request
+from engage_pipeline.channels.protocol import Channel, Recipient, Request, Skip
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.leases import Lease
 from engage_pipeline.database.statements import load_statement
@@ -24,6 +25,7 @@ from engage_pipeline.execution.advance import advance, mark_running
 from engage_pipeline.execution.cancel import cancel_executions
 from engage_pipeline.execution.hours import business_hours, next_open_instant
 from engage_pipeline.execution.stop import stop_logs
+from engage_pipeline.execution.suppress import suppress_contacts
 from engage_pipeline.flows.model import Flow
 from engage_pipeline.flows.store import load_definitions
 from engage_pipeline.settings import Settings
@@ -94,6 +96,7 @@ def claim_due(connection: Connection, lease: Lease, channel: Channel, settings: 
         flows = load_definitions(connection, {(row.flow_id, row.flow_version) for row in rows})
         sendable: dict[UUID, tuple[UUID, Request]] = {}
         skips: dict[UUID, tuple[UUID, str]] = {}
+        words: dict[UUID, str] = {}
         deferrals: dict[UUID, datetime] = {}
         for row in rows:
             flow = flows[row.flow_id, row.flow_version]
@@ -110,11 +113,15 @@ def claim_due(connection: Connection, lease: Lease, channel: Channel, settings: 
                 deferrals[row.action_log_id] = opening
             else:
                 request = channel.prepare(recipient, _config(flow, row.action_order), reference=str(row.action_log_id))
-                sendable[row.action_log_id] = (row.execution_id, request)
+                if isinstance(request, Skip):
+                    skips[row.action_log_id] = (row.execution_id, request.reason)
+                    words[row.action_log_id] = request.words
+                else:
+                    sendable[row.action_log_id] = (row.execution_id, request)
 
         claim.skipped.update(reason for _, reason in skips.values())
         claim.deferred_count = len(deferrals)
-        stop_logs(connection, {log_id: reason for log_id, (_, reason) in skips.items()}, now=now)
+        stop_logs(connection, {log_id: reason for log_id, (_, reason) in skips.items()}, now=now, words=words)
         _defer(connection, deferrals)
         claim.intents = _mark_sending(connection, sendable, settings, now=now)
         mark_running(connection, [intent.execution_id for intent in claim.intents])
@@ -137,7 +144,10 @@ def record_answers(
         LeaseLost: another attempt owns the batch; the answers are lost and the logs will be looked up.
     """
     verdicts = [(intent, _verdict(channel, intent, answer, settings, now=now)) for intent, answer in answers]
-    return _record(connection, lease, verdicts, now=now)
+    with connection.transaction():
+        recorded = _record(connection, lease, verdicts, now=now)
+        _heed(connection, answers, now=now)
+    return recorded
 
 
 def record_look_ups(
@@ -239,6 +249,7 @@ class _DueLog:
     custom_fields: Mapping[str, Any]
     is_dnc: bool
     is_suppressed: bool
+    user_id: UUID
 
     def recipient(self) -> Recipient:
         return Recipient(
@@ -248,6 +259,7 @@ class _DueLog:
             last_name=self.last_name,
             company=self.company,
             custom_fields=self.custom_fields,
+            user_id=self.user_id,
         )
 
 
@@ -262,6 +274,9 @@ class _Verdict(NamedTuple):
 
 def _verdict(channel: Channel, intent: Intent, answer: Answer, settings: Settings, *, now: datetime) -> _Verdict:
     match answer:
+        case TryLater(reason, _, str()):
+            # Nothing more is claimed for a paused account, and that it could not send is no fault of this action.
+            return _Verdict("pending", due_at=now, error_message=reason)
         case TryLater(reason) if intent.attempt_count >= settings.max_send_attempts:
             return _Verdict("failed", outcome="refused", error_message=reason, result_data={"code": "gave_up"})
         case TryLater(reason):
@@ -283,6 +298,17 @@ def _look_up_verdict(channel: Channel, intent: Intent, answer: Answer, *, now: d
     return _Verdict("sending", due_at=now + max(age, _retry_delay(intent, answer)), error_message=answer.reason)
 
 
+def _heed(connection: Connection, answers: Sequence[tuple[Intent, Answer]], *, now: datetime) -> None:
+    """What an answer says beyond its own request: the account can send nothing, or the person said no."""
+    for intent, answer in answers:
+        account_id = intent.request.get("account_id")
+        if isinstance(answer, TryLater) and answer.pauses_account is not None and account_id is not None:
+            pause_account(connection, UUID(account_id), reason=answer.pauses_account, now=now)
+    refused = [intent.action_log_id for intent, answer in answers if isinstance(answer, Refused) and answer.is_opt_out]
+    if refused:
+        suppress_contacts(connection, dict.fromkeys(refused, "provider"), now=now)
+
+
 def _retry_delay(intent: Intent, answer: TryLater) -> timedelta:
     if answer.retry_after_seconds is not None:
         return timedelta(seconds=answer.retry_after_seconds)
@@ -291,7 +317,7 @@ def _retry_delay(intent: Intent, answer: TryLater) -> timedelta:
 
 def _settled_verdict(channel: Channel, answer: Accepted | Refused | Unknown, *, now: datetime) -> _Verdict:
     match answer:
-        case Accepted(provider_message_id) if channel.reports_outcomes:
+        case Accepted(provider_message_id, is_final) if channel.reports_outcomes and not is_final:
             outcome_due_at = now + OUTCOME_TIMEOUTS[channel.action_type]
             return _Verdict("sent", outcome_due_at, provider_message_id, outcome="accepted")
         case Accepted(provider_message_id):

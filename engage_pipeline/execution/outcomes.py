@@ -18,7 +18,7 @@ from engage_pipeline.database.statements import load_statement
 from engage_pipeline.database.vocabulary import OUTCOMES
 from engage_pipeline.execution.advance import advance
 from engage_pipeline.execution.ledger import OUTCOME_TIMEOUTS
-from engage_pipeline.execution.suppress import Wish, suppress
+from engage_pipeline.execution.suppress import suppress_contacts
 
 _HERE = Path(__file__).parent
 
@@ -49,7 +49,7 @@ def record_outcomes(connection: Connection, outcomes: Sequence[ProviderOutcome],
             if log_id not in best or OUTCOMES[outcome.outcome].rank > OUTCOMES[best[log_id].outcome].rank:
                 best[log_id] = outcome
         applied = _apply(connection, best, now=now)
-        _suppress(connection, opt_outs, now=now)
+        suppress_contacts(connection, opt_outs, now=now)
         advance(connection, [execution_id for _, execution_id in applied], now=now, micro_batch_id=None)
     known_count = len(outcomes) - unknown_id_count
     counts = {"applied": len(applied), "superseded": known_count - len(applied), "unknown_id": unknown_id_count}
@@ -94,21 +94,3 @@ def _apply(connection: Connection, best: dict[UUID, ProviderOutcome], *, now: da
             "now": now,
         },
     ).fetchall()
-
-
-def _suppress(connection: Connection, opt_outs: dict[UUID, str], *, now: datetime) -> None:
-    """Keep each no on the contact and by its address, and stop what is pending there."""
-    if not opt_outs:
-        return
-    rows = connection.execute(
-        load_statement(_HERE, "opt_out_contacts"), {"action_log_ids": list(opt_outs), "now": now}
-    ).fetchall()
-    suppress(
-        connection,
-        [
-            Wish(user_id, channel, address, source=f"{opt_outs[log_id]} opt-out")
-            for log_id, user_id, channel, address in rows
-            if address is not None
-        ],
-        now=now,
-    )

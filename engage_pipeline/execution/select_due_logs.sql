@@ -19,6 +19,15 @@ with due as (
                 executions.id = logs.execution_id
                 and executions.status in ('pending', 'running')
                 and flows.is_enabled
+                and not exists (
+                    select 1
+                    from channel_accounts as accounts
+                    where
+                        accounts.user_id = executions.user_id
+                        and accounts.channel = logs.action_type
+                        and accounts.is_active
+                        and accounts.paused_at is not null
+                )
         )
     order by logs.due_at, logs.id
     limit %(chunk_size)s
@@ -58,7 +67,8 @@ select
             suppressions.user_id = contacts.user_id
             and suppressions.channel = logs.action_type
             and suppressions.address in (contacts.phone_e164, contacts.email)
-    ) as is_suppressed
+    ) as is_suppressed,
+    contacts.user_id
 from due
 inner join flow_action_logs as logs on due.id = logs.id
 inner join held as executions on logs.execution_id = executions.id

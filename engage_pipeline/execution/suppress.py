@@ -1,6 +1,6 @@
 """Keeps a no to a channel, and stops at once what is pending for that address."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -46,3 +46,25 @@ def suppress(connection: Connection, wishes: Sequence[Wish], *, now: datetime) -
     stop_logs(connection, {log_id: "suppressed" for log_id, _ in pending}, now=now)
     advance(connection, {execution_id for _, execution_id in pending}, now=now, micro_batch_id=None)
     return len(pending)
+
+
+def suppress_contacts(connection: Connection, opt_outs: Mapping[UUID, str], *, now: datetime) -> None:
+    """Keep each no on the contact of an action log and by its address, and stop what is pending there.
+
+    Args:
+        opt_outs: action log -> the provider that told of the no.
+    """
+    if not opt_outs:
+        return
+    rows = connection.execute(
+        load_statement(_HERE, "opt_out_contacts"), {"action_log_ids": list(opt_outs), "now": now}
+    ).fetchall()
+    suppress(
+        connection,
+        [
+            Wish(user_id, channel, address, source=f"{opt_outs[log_id]} opt-out")
+            for log_id, user_id, channel, address in rows
+            if address is not None
+        ],
+        now=now,
+    )

@@ -90,9 +90,9 @@ def _watch(
 
 
 def _warehouse_has(settings: Settings, progress: Progress) -> bool:
-    """Whether the published file was built from a snapshot taken after the last micro-batch was finished."""
+    """Whether the published file was built from a snapshot taken after the ledger last changed."""
     as_of = published_as_of(settings.warehouse)
-    return as_of is not None and (progress.last_batch_at is None or as_of >= progress.last_batch_at)
+    return as_of is not None and (progress.last_change_at is None or as_of >= progress.last_change_at)
 
 
 def _refusal(upload: UploadState, *, file_name: str) -> UploadRefused:

@@ -50,6 +50,7 @@ def running(settings: Settings, *, with_ui: bool) -> Iterator[Installation]:
         raise PortTaken(settings.dagster_port)
     loopback_url(httpx.URL(settings.sandbox_url))
     settings = settings.model_copy(update={"sandbox_url": _free_address(settings.sandbox_url)})
+    settings = _with_free_webhook_port(settings)
     environment = dict(os.environ)
     with supervised(settings.home, environment) as processes:
         was_running = settings.database_url is not None or embedded.is_running(settings.home)
@@ -64,6 +65,13 @@ def running(settings: Settings, *, with_ui: bool) -> Iterator[Installation]:
                 ["engage_pipeline.cli", "sandbox"],
                 working_directory=PROJECT_ROOT,
                 ready=lambda: _answers(f"{settings.sandbox_url}/health"),
+                seconds=30,
+            )
+            processes.start(
+                "webhooks",
+                ["engage_pipeline.cli", "webhooks"],
+                working_directory=PROJECT_ROOT,
+                ready=lambda: _answers(f"http://127.0.0.1:{settings.webhook_port}/health"),
                 seconds=30,
             )
             _start_dagster(processes, settings, with_ui=with_ui)
@@ -153,6 +161,16 @@ def _free_address(url: str) -> str:
     """The sandbox's address, on another port of 127.0.0.1 when something else listens on the usual one."""
     port = urlsplit(url).port or 80
     return url if _is_free(port) else f"http://127.0.0.1:{_free_port()}"
+
+
+def _with_free_webhook_port(settings: Settings) -> Settings:
+    """Another port of 127.0.0.1 for webhooks when the usual one is in use; a public address of yours stays."""
+    if _is_free(settings.webhook_port):
+        return settings
+    port = _free_port()
+    is_own = urlsplit(settings.public_url).port == settings.webhook_port
+    public_url = f"http://127.0.0.1:{port}" if is_own else settings.public_url
+    return settings.model_copy(update={"webhook_port": port, "public_url": public_url})
 
 
 def _free_port() -> int:

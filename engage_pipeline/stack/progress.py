@@ -11,6 +11,9 @@ from engage_pipeline.database.statements import load_statement
 SOON = timedelta(seconds=60)
 """An action due later than this from now is waiting; one due sooner is worth waiting for."""
 
+OUTCOMES_COME_WITHIN = timedelta(seconds=60)
+"""An outcome that the sandbox has not told by then is one that it never will."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -26,13 +29,17 @@ class Progress:
     unbatched_count: int
     open_batches: int
     due_soon_count: int
-    last_batch_at: datetime | None
-    """When the last micro-batch was finished: everything it wrote was committed before."""
+    awaited_count: int
+    """Accepted requests whose outcome may still come by webhook, and events of providers that are not applied yet."""
+    last_change_at: datetime | None
+    """When the last micro-batch was finished or event applied: everything they wrote was committed before."""
 
     @property
     def is_quiet(self) -> bool:
         """Whether every contact is matched and every execution finished or waiting."""
-        return not (self.open_uploads or self.unbatched_count or self.open_batches or self.due_soon_count)
+        return not (
+            self.open_uploads or self.unbatched_count or self.open_batches or self.due_soon_count or self.awaited_count
+        )
 
     @property
     def doing(self) -> str:
@@ -45,6 +52,8 @@ class Progress:
             return "matching and sending"
         if self.due_soon_count:
             return "waiting for the next actions to be due"
+        if self.awaited_count:
+            return "waiting for the providers to tell what became of the messages"
         return "publishing the warehouse, then done"
 
 
@@ -52,13 +61,14 @@ def read_progress(connection: Connection, *, now: datetime) -> Progress:
     """The state of the whole installation."""
     row = connection.execute(
         load_statement(Path(__file__).parent, "progress"),
-        {"soon": now + SOON},
+        {"soon": now + SOON, "recently": now - OUTCOMES_COME_WITHIN},
     ).fetchone()
     logs = connection.execute(
         "select action_type, status, count(*) from flow_action_logs group by 1, 2 order by 1, 2"
     ).fetchall()
     assert row is not None  # noqa: S101 - a select of scalars has one row
-    contacts, assigned, matched, open_executions, ended, uploads, unbatched, batches, due_soon, last_batch_at = row
+    contacts, assigned, matched, open_executions, ended, uploads, unbatched, batches, due_soon, *rest = row
+    sent, events, last_change_at = rest
     return Progress(
         contact_count=contacts,
         assigned_count=assigned,
@@ -70,7 +80,8 @@ def read_progress(connection: Connection, *, now: datetime) -> Progress:
         unbatched_count=unbatched,
         open_batches=batches,
         due_soon_count=due_soon,
-        last_batch_at=last_batch_at,
+        awaited_count=sent + events,
+        last_change_at=last_change_at,
     )
 
 

@@ -24,4 +24,13 @@ select
                 )
             )
     ),
-    (select max(finished_at) from micro_batches)
+    (
+        select count(*)
+        from flow_action_logs
+        where status = 'sent' and accepted_at > %(recently)s
+    ),
+    (select count(*) from provider_events where due_at < %(soon)s),
+    greatest(
+        (select max(finished_at) from micro_batches),
+        (select max(applied_at) from provider_events)
+    )

@@ -12,7 +12,7 @@ from engage_pipeline.database.connections import Connection
 from engage_pipeline.settings import Settings
 from engage_pipeline.stack.progress import Progress, UploadState
 
-_STATES = ("pending", "sending", "success", "failed", "skipped", "unknown")
+_STATES = ("pending", "sending", "sent", "success", "failed", "skipped", "unknown")
 _CHANNEL_NAMES = {"ai_call": "AI call", "whatsapp_message": "WhatsApp", "email": "e-mail", "wait": "wait"}
 
 

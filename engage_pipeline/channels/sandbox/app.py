@@ -2,7 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+import time
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,36 +16,78 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from engage_pipeline.channels.sandbox.behaviour import Behaviour, Fault
+from engage_pipeline.channels.sandbox.course import Course, course_of, outcome_of_test_address
 from engage_pipeline.channels.sandbox.dialects import (
     BolnaDialect,
     Dialect,
     Order,
     Reply,
     ResendDialect,
+    SendGridDialect,
     WhatsAppDialect,
 )
+from engage_pipeline.channels.sandbox.keys import read_key
 from engage_pipeline.channels.sandbox.record import Entry, Kind, Record, address_key, utc_now
+from engage_pipeline.channels.sandbox.telling import Subject, Teller, execution_body
+
+_OUTCOME_HEADER = "x-sandbox-outcome"
+"""A request may ask for its last status, in the provider's word."""
+
+_KEPT_REQUESTS = 1_000
 
 _PAGE_MAXIMUM = 50  # Bolna: "Maximum allowed is 50"
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
+class _Rate:
+    """A bucket of one second's requests."""
+
+    def __init__(self) -> None:
+        self._left, self._at = 0.0, float("-inf")
+
+    def takes_one(self, per_second: float) -> bool:
+        now = time.monotonic()
+        self._left = min(max(per_second, 1.0), self._left + (now - self._at) * per_second)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class Sandbox:
-    """Three providers with one record.
+    """The providers with one record.
 
     Attributes:
-        behaviour: may be replaced while the sandbox runs.
         drop_line: closes the connection from an address without answering; the server sets it.
+        teller: sends webhooks; None sends none.
     """
 
-    def __init__(self, record: Record, behaviour: Behaviour) -> None:
-        self.behaviour = behaviour
+    def __init__(self, record: Record, behaviour: Behaviour, *, webhook_url: str | None = None) -> None:
         self.drop_line: Callable[[Address | None], None] = _no_line
+        self.teller = None if webhook_url is None else Teller(webhook_url, behaviour)
+        self._behaviour = behaviour
+        self._began = time.monotonic()
+        self._rates: dict[str, _Rate] = defaultdict(_Rate)
+        self._received: deque[dict[str, Any]] = deque(maxlen=_KEPT_REQUESTS)
+        self._calls_placed = 0
+        self._stopped: set[str] = set()
         self._record = record
         self._request_count = 0
         self._keys_in_flight: set[str] = set()
         self._resend = ResendDialect()
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """How it treats requests; may be replaced while it runs."""
+        return self._behaviour
+
+    @behaviour.setter
+    def behaviour(self, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
+        if self.teller is not None:
+            self.teller.behaviour = behaviour
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -50,18 +95,30 @@ class Sandbox:
         return Starlette(
             routes=[
                 Route("/bolna/call", self._endpoint(BolnaDialect()), methods=["POST"]),
+                Route("/bolna/call/{execution_id}/stop", self._stop_call, methods=["POST"]),
+                Route("/bolna/user/me", self._account),
                 Route(messages, self._endpoint(WhatsAppDialect()), methods=["POST"]),
                 Route("/resend/emails", self._send_email, methods=["POST"]),
+                Route("/resend/emails/{email_id}", self._email),
+                Route("/sendgrid/v3/mail/send", self._endpoint(SendGridDialect()), methods=["POST"]),
+                Route("/record/requests", self._requests),
                 Route("/bolna/v2/agent/{agent_id}/executions", self._executions),
                 Route("/bolna/executions/{execution_id}", self._execution),
                 Route("/record/summary", self._summary),
                 Route("/health", self._health),
-            ]
+            ],
+            lifespan=self._lifespan,
         )
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        yield
+        if self.teller is not None:
+            await self.teller.close()
 
     def _endpoint(self, dialect: Dialect) -> Endpoint:
         async def endpoint(request: Request) -> Response:
-            order = dialect.read(await _json(request), request.headers)
+            order = await self._order(request, dialect)
             if isinstance(order, Reply):
                 return _response(order)
             return await self._serve(request, dialect, order)
@@ -69,7 +126,7 @@ class Sandbox:
         return endpoint
 
     async def _send_email(self, request: Request) -> Response:
-        order = self._resend.read(await _json(request), request.headers)
+        order = await self._order(request, self._resend)
         if isinstance(order, Reply):
             return _response(order)
         key = order.idempotency_key
@@ -83,15 +140,35 @@ class Sandbox:
         finally:
             self._keys_in_flight.discard(key)
 
+    async def _order(self, request: Request, dialect: Dialect) -> Order | Reply:
+        """The request as the provider understands it, kept for whoever asks what was received."""
+        body = await _json(request)
+        self._received.append(
+            {
+                "provider": dialect.provider,
+                "path": request.url.path,
+                "headers": {name: value for name, value in request.headers.items() if name != "authorization"},
+                "body": body,
+                "at": utc_now().isoformat(),
+            }
+        )
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not key or key.startswith("invalid"):
+            return dialect.unauthorised(is_missing=not key)
+        return dialect.read(body, request.headers)
+
     async def _serve(self, request: Request, dialect: Dialect, order: Order) -> Response:
         self._request_count += 1
-        fault = self.behaviour.fault(self._request_count)
+        rate = self.behaviour.requests_per_second.get(dialect.provider)
+        if rate is not None and not self._rates[dialect.provider].takes_one(rate):
+            return self._defer(dialect, order)
+        fault = self.behaviour.fault(self._request_count, age_seconds=time.monotonic() - self._began)
         if self.behaviour.latency_ms:
             await asyncio.sleep(self.behaviour.latency_ms / 1000)
         if fault is None:
             return await self._treat_by_address(request, dialect, order)
         if fault.startswith("accepts"):
-            self._answer(dialect, order)
+            self._answer(request, dialect, order)
         return await self._commit_fault(fault, request, dialect, order)
 
     async def _treat_by_address(self, request: Request, dialect: Dialect, order: Order) -> Response:
@@ -101,17 +178,19 @@ class Sandbox:
         subject = order.reference or address_key(order.address)
         if conduct.is_deferred_once and not self._record.was_deferred(dialect.provider, subject):
             return self._defer(dialect, order)
-        reply = self._answer(dialect, order)
+        reply = self._answer(request, dialect, order)
         if conduct.is_dropped_after_acceptance:
             return await self._drop(request)
         return _response(reply)
 
-    def _answer(self, dialect: Dialect, order: Order) -> Reply:
+    def _answer(self, request: Request, dialect: Dialect, order: Order) -> Reply:
         """Act, unless the idempotency key says that it was done before; recorded when this returns."""
         earlier = self._record.keyed_effect(order.idempotency_key, now=utc_now()) if order.idempotency_key else None
         if earlier is None:
             provider_message_id = dialect.new_id()
-            self._write("effect", dialect, order, provider_message_id)
+            forced = request.headers.get(_OUTCOME_HEADER) or outcome_of_test_address(order.address)
+            self._write("effect", dialect, order, provider_message_id, forced=self._ending(dialect, forced))
+            self._tell(request, order, provider_message_id)
             return dialect.accepted(order, provider_message_id)
         if earlier.fingerprint != order.fingerprint:
             return self._resend.other_body()
@@ -149,7 +228,32 @@ class Sandbox:
         self.drop_line(request.client)
         return await _wait_for_the_caller_to_leave(request)
 
-    def _write(self, kind: Kind, dialect: Dialect, order: Order, provider_message_id: str | None) -> None:
+    def _ending(self, dialect: Dialect, forced: str | None) -> str | None:
+        """What the request asked for; of calls beyond the wallet `balance-low`."""
+        if dialect.provider != "bolna":
+            return forced
+        self._calls_placed += 1
+        most = self.behaviour.balance_low_after
+        return "balance-low" if most is not None and self._calls_placed > most else forced
+
+    def _tell(self, request: Request, order: Order, provider_message_id: str) -> None:
+        key, done = read_key(request.headers.get("authorization")), self._record.effect(provider_message_id)
+        if self.teller is not None and key is not None and done is not None:
+            self.teller.tell(Subject(done[0], order.address, self._course(*done), key))
+
+    def _course(self, entry: Entry, ordinal: int) -> Course:
+        at = datetime.fromisoformat(entry.at)
+        return course_of(self.behaviour, entry.provider, entry.address_key, ordinal, at=at, forced=entry.forced)
+
+    def _write(
+        self,
+        kind: Kind,
+        dialect: Dialect,
+        order: Order,
+        provider_message_id: str | None,
+        *,
+        forced: str | None = None,
+    ) -> None:
         self._record.append(
             Entry(
                 kind=kind,
@@ -162,6 +266,7 @@ class Sandbox:
                 fingerprint=order.fingerprint,
                 agent_id=order.agent_id,
                 to_number=order.to_number,
+                forced=forced,
             )
         )
 
@@ -188,15 +293,65 @@ class Sandbox:
         )
 
     async def _execution(self, request: Request) -> Response:
-        call = self._record.execution(request.path_params["execution_id"])
-        if call is None:
+        done = self._record.effect(request.path_params["execution_id"])
+        if done is None or done[0].provider != "bolna":
             return JSONResponse({"error": 404, "message": "Execution not found"}, status_code=404)
+        status, now = self._status(done[0], done[1]), utc_now()
+        return JSONResponse(execution_body(done[0], self._course(*done), status, now=now))
+
+    async def _stop_call(self, request: Request) -> Response:
+        """Only a call that is still queued can be stopped."""
+        execution_id = request.path_params["execution_id"]
+        done = self._record.effect(execution_id)
+        if done is None or done[0].provider != "bolna":
+            return JSONResponse({"error": 404, "message": "Execution not found"}, status_code=404)
+        if self._status(*done) != "queued":
+            return JSONResponse({"error": 400, "message": "Call is not queued or scheduled"}, status_code=400)
+        self._stopped.add(execution_id)
+        return JSONResponse({"message": "done", "status": "stopped", "execution_id": execution_id})
+
+    async def _account(self, request: Request) -> Response:
         return JSONResponse(
-            {**_listed(call), "agent_id": call.agent_id, "context_details": {"action_log_id": call.reference}}
+            {
+                "id": "00000000-0000-4000-8000-000000000000",
+                "name": "Sandbox",
+                "email": "sandbox@example.com",
+                "wallet": 1000,
+                "concurrency": {"max": self.behaviour.concurrency, "current": 0},
+            }
         )
 
+    async def _email(self, request: Request) -> Response:
+        done = self._record.effect(request.path_params["email_id"])
+        if done is None or done[0].provider != "resend":
+            return JSONResponse({"statusCode": 404, "name": "not_found", "message": "Email not found"}, status_code=404)
+        entry = done[0]
+        # A resend body is never kept, so its sender, subject and text are not given back.
+        return JSONResponse(
+            {
+                "object": "email",
+                "id": entry.provider_message_id,
+                "to": [],
+                "created_at": entry.at,
+                "last_event": self._status(*done),
+            }
+        )
+
+    def _status(self, entry: Entry, ordinal: int) -> str:
+        if entry.provider_message_id in self._stopped:
+            return "stopped"
+        age = (utc_now() - datetime.fromisoformat(entry.at)).total_seconds()
+        return self._course(entry, ordinal).status_at(age)
+
+    async def _requests(self, request: Request) -> Response:
+        """The last requests that were received, the newest first, by `provider` and at most `limit`."""
+        query = request.query_params
+        wanted = [each for each in reversed(self._received) if query.get("provider") in (None, each["provider"])]
+        return JSONResponse({"requests": wanted[: int(query.get("limit", _KEPT_REQUESTS))]})
+
     async def _summary(self, request: Request) -> Response:
-        return JSONResponse(self._record.summary())
+        told = {} if self.teller is None else {"webhooks": self.teller.counts}
+        return JSONResponse({**self._record.summary(), **told})
 
     async def _health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -210,6 +365,8 @@ async def _json(request: Request) -> Any:
 
 
 def _response(reply: Reply) -> Response:
+    if reply.body is None:
+        return Response(status_code=reply.status, headers=reply.headers)
     return JSONResponse(reply.body, status_code=reply.status, headers=reply.headers)
 
 

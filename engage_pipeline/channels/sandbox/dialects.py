@@ -17,10 +17,10 @@ _RETRY_AFTER = {"Retry-After": "2"}
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer in the provider's words."""
+    """An HTTP answer in the provider's words; None is an empty body."""
 
     status: int
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] | None
     headers: Mapping[str, str] | None = None
 
 
@@ -68,6 +68,10 @@ class Dialect(Protocol):
         """The answer of a provider that has broken."""
         ...
 
+    def unauthorised(self, *, is_missing: bool) -> Reply:
+        """The answer to a request without a key, or with one that is not accepted."""
+        ...
+
 
 class BolnaDialect:
     """Bolna's POST /call."""
@@ -104,6 +108,14 @@ class BolnaDialect:
     def failed(self) -> Reply:
         """An error without an id."""
         return Reply(500, {"detail": "Internal server error"})
+
+    def unauthorised(self, *, is_missing: bool) -> Reply:
+        """401 without a key, 403 with a wrong one."""
+        return (
+            Reply(401, {"message": "Access denied"})
+            if is_missing
+            else Reply(403, {"detail": "Unrecognized access token"})
+        )
 
 
 class WhatsAppDialect:
@@ -152,6 +164,10 @@ class WhatsAppDialect:
     def failed(self) -> Reply:
         """Meta's own "something went wrong"."""
         return self._error(500, 131000, "(#131000) Something went wrong")
+
+    def unauthorised(self, *, is_missing: bool) -> Reply:
+        """Code 190 in either case."""
+        return self._error(401, 190, "Invalid OAuth access token - Cannot parse access token")
 
     def _error(
         self, status: int, code: int, message: str, *, details: str = "", headers: Mapping[str, str] | None = None
@@ -206,6 +222,12 @@ class ResendDialect:
         """Resend's own "unexpected error"."""
         return self._error(500, "application_error", "An unexpected error occurred.")
 
+    def unauthorised(self, *, is_missing: bool) -> Reply:
+        """401 without a key, 403 with a wrong one."""
+        if is_missing:
+            return self._error(401, "missing_api_key", "Missing API key in the authorization header.")
+        return self._error(403, "invalid_api_key", "API key is invalid")
+
     def other_body(self) -> Reply:
         """The key has already sent another e-mail."""
         return self._error(409, "invalid_idempotent_request", "Same idempotency key used with a different payload.")
@@ -216,6 +238,56 @@ class ResendDialect:
 
     def _error(self, status: int, name: str, message: str, headers: Mapping[str, str] | None = None) -> Reply:
         return Reply(status, {"statusCode": status, "name": name, "message": message}, headers)
+
+
+class SendGridDialect:
+    """SendGrid's POST /v3/mail/send."""
+
+    provider: ClassVar[Provider] = "sendgrid"
+
+    def read(self, body: Any, headers: Mapping[str, str]) -> Order | Reply:
+        """Needs one personalization with a recipient, a sender, and a subject with content or a template."""
+        personalizations = body.get("personalizations") if isinstance(body, dict) else None
+        first = personalizations[0] if isinstance(personalizations, list) and personalizations else None
+        if not isinstance(first, dict):
+            return self._error(400, "The personalizations field is required and must have at least one entry.")
+        to = first.get("to")
+        address = to[0].get("email") if isinstance(to, list) and to and isinstance(to[0], dict) else None
+        if not isinstance(address, str) or "@" not in address:
+            return self._error(400, "The to email does not contain a valid address.")
+        if not isinstance(body.get("from"), dict) or "@" not in str(body["from"].get("email")):
+            return self._error(400, "The from email does not contain a valid address.")
+        if not body.get("template_id") and not (body.get("content") and (body.get("subject") or first.get("subject"))):
+            return self._error(400, "Unless a valid template_id is provided, the content parameter is required.")
+        custom = first.get("custom_args") or body.get("custom_args")
+        return Order(address, _text(custom.get("action_log_id")) if isinstance(custom, dict) else None)
+
+    def new_id(self) -> str:
+        """A message id, without the part that a server appends in events."""
+        return uuid4().hex
+
+    def accepted(self, order: Order, provider_message_id: str) -> Reply:
+        """202 without a body."""
+        return Reply(202, None, {"X-Message-Id": provider_message_id})
+
+    def refused(self) -> Reply:
+        """An address it will not send to."""
+        return self._error(400, "The to email does not contain a valid address.")
+
+    def deferred(self) -> Reply:
+        """Past its rate."""
+        return self._error(429, "too many requests", _RETRY_AFTER)
+
+    def failed(self) -> Reply:
+        """SendGrid's own error."""
+        return self._error(500, "Internal server error")
+
+    def unauthorised(self, *, is_missing: bool) -> Reply:
+        """401 in either case."""
+        return self._error(401, "The provided authorization grant is invalid, expired, or revoked")
+
+    def _error(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
+        return Reply(status, {"errors": [{"message": message, "field": None, "help": None}]}, headers)
 
 
 def _tag(body: Mapping[str, Any]) -> str | None:

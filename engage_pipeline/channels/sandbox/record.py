@@ -18,7 +18,7 @@ from typing import Literal, Self
 from engage_pipeline.errors import EngageError
 
 Kind = Literal["effect", "refused", "replayed", "deferred"]
-Provider = Literal["bolna", "whatsapp", "resend"]
+Provider = Literal["bolna", "whatsapp", "resend", "sendgrid"]
 
 _KEY_LIFE = timedelta(hours=24)  # Resend, "Idempotency keys"
 
@@ -60,6 +60,7 @@ class Entry:
         at: UTC, ISO 8601.
         idempotency_key, fingerprint: Resend: the request's key and the sha256 of its body.
         agent_id, to_number: Bolna: what its list of executions shows.
+        forced: the outcome that the request itself asked for.
     """
 
     kind: Kind
@@ -72,6 +73,7 @@ class Entry:
     fingerprint: str | None = None
     agent_id: str | None = None
     to_number: str | None = None
+    forced: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ class Record:
             self._keys: dict[str, Entry] = {}
             self._executions: dict[str, Entry] = {}
             self._agents: dict[str, list[Entry]] = defaultdict(list)
+            self._effects: dict[str, tuple[Entry, int]] = {}
+            self._ordinals: Counter[tuple[Provider, str]] = Counter()
             self._read_back(path)
         except BaseException:
             self._file.close()
@@ -159,6 +163,10 @@ class Record:
         """The call with this id."""
         return self._executions.get(execution_id)
 
+    def effect(self, provider_message_id: str) -> tuple[Entry, int] | None:
+        """What was done under this id, and that it was the address's how-manieth, from 1."""
+        return self._effects.get(provider_message_id)
+
     def executions(self, agent_id: str, *, begin: datetime, end: datetime) -> list[Entry]:
         """The agent's calls that were taken from `begin` to `end`, the newest first."""
         calls = reversed(self._agents.get(agent_id, []))
@@ -190,6 +198,9 @@ class Record:
             self._deferred.add((entry.provider, entry.reference or entry.address_key))
         if entry.kind != "effect":
             return
+        self._ordinals[entry.provider, entry.address_key] += 1
+        if entry.provider_message_id is not None:
+            self._effects[entry.provider_message_id] = (entry, self._ordinals[entry.provider, entry.address_key])
         if entry.idempotency_key is not None:
             self._keys[entry.idempotency_key] = entry
         if entry.agent_id is not None and entry.provider_message_id is not None:

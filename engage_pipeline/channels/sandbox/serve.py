@@ -39,7 +39,7 @@ def serve(settings: Settings, *, port: int | None = None, behaviour: Behaviour |
     """
     own_port = urlsplit(settings.sandbox_url).port or 80
     with listen(own_port if port is None else port) as listener, Record(settings.sandbox_record) as record:
-        server = sandbox_server(Sandbox(record, behaviour or Behaviour()))
+        server = sandbox_server(Sandbox(record, behaviour or Behaviour(), webhook_url=settings.public_url))
         # uvicorn raises the signal again once it has stopped; by then it has done its work.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
@@ -67,7 +67,6 @@ def sandbox_server(sandbox: Sandbox) -> uvicorn.Server:
     server = uvicorn.Server(
         uvicorn.Config(
             sandbox.app(),
-            lifespan="off",
             ws="none",
             access_log=False,
             proxy_headers=False,

@@ -14,6 +14,7 @@ from engage_pipeline.channels.registry import sandbox_channels
 
 ACTION_TYPES = ["ai_call", "whatsapp_message", "email"]
 CONFIG = {"agent_id": "a-1", "phone_number_id": "+15550100000", "template_id": "t-1", "variables": ["first_name"]}
+KEY = {"Authorization": "Bearer nobody"}
 RECIPIENT = Recipient(phone_e164="+15550100123", email="asha@example.com", first_name="Asha")
 
 
@@ -195,7 +196,7 @@ async def test_the_same_key_with_another_body_is_a_409_and_sends_nothing(sandbox
     sender.request = {**sender.request, "subject": "another"}
     assert isinstance(await sender.send(), Unknown)
     response = await http.post(
-        f"{sandbox.url}/resend/emails", json=sender.request, headers={"Idempotency-Key": sender.reference}
+        f"{sandbox.url}/resend/emails", json=sender.request, headers={**KEY, "Idempotency-Key": sender.reference}
     )
     assert response.status_code == 409
     assert response.json()["name"] == "invalid_idempotent_request"
@@ -213,7 +214,7 @@ async def test_two_requests_at_once_with_one_key_send_one_email(sandbox, http):
 async def test_a_request_without_a_key_is_a_new_email_every_time(sandbox, http):
     body = Sender(sandbox, http, "email").request
     for _ in range(2):
-        assert (await http.post(f"{sandbox.url}/resend/emails", json=body)).status_code == 200
+        assert (await http.post(f"{sandbox.url}/resend/emails", json=body, headers=KEY)).status_code == 200
     assert len(sandbox.effects()) == 2
 
 
@@ -256,7 +257,7 @@ async def test_a_stopped_sandbox_is_try_later(sandbox, http, action_type):
     ],
 )
 async def test_a_malformed_request_gets_the_providers_complaint(sandbox, http, path, body, status):
-    response = await http.post(sandbox.url + path, content=body)
+    response = await http.post(sandbox.url + path, content=body, headers=KEY)
     assert response.status_code == status
     assert {"message", "detail", "error"} & set(response.json())
     assert sandbox.effects() == []

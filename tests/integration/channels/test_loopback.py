@@ -74,7 +74,7 @@ def test_the_sandbox_channels_are_on_this_machine_or_not_made(url):
 def test_there_is_a_channel_for_every_type_of_action_that_reaches_someone():
     channels = sandbox_channels("http://localhost:8900/")
     assert set(channels) == {"ai_call", "whatsapp_message", "email"}
-    assert {channel.base_url for channel in channels.values()} == {
+    assert {channel.endpoint.base_url for channel in channels.values()} == {
         "http://127.0.0.1:8900/bolna",
         "http://127.0.0.1:8900/whatsapp",
         "http://127.0.0.1:8900/resend",
@@ -113,6 +113,7 @@ async def test_proxies_and_credentials_of_the_environment_are_never_used(sandbox
     assert {address for _, address in sockets} == {("127.0.0.1", sandbox.port)}
     for headers in sandbox.headers_received:
         assert headers["user-agent"] == "engage-pipeline/0.1.0"
-        assert not {"authorization", "proxy-authorization", "cookie"} & set(headers)
+        assert headers["authorization"] == "Bearer nobody"
+        assert not {"proxy-authorization", "cookie"} & set(headers)
         assert "secret" not in repr(headers)
     assert len(sandbox.headers_received) == 3

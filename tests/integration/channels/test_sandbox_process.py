@@ -17,6 +17,7 @@ from engage_pipeline.channels.sandbox.record import Entry, Record, RecordDamaged
 from engage_pipeline.channels.sandbox.serve import PortInUse, listen, serve
 from engage_pipeline.settings import Settings
 
+KEY = {"Authorization": "Bearer nobody"}
 RUN_ENGAGE = "from engage_pipeline.cli.app import main; main()"
 CALL = {"agent_id": "a-1", "recipient_phone_number": "+15550100123"}
 
@@ -61,7 +62,7 @@ def _is_healthy(url):
 
 def place_call(settings, reference):
     body = {**CALL, "user_data": {"action_log_id": reference}}
-    return httpx.post(f"{settings.sandbox_url}/bolna/call", json=body, trust_env=False)
+    return httpx.post(f"{settings.sandbox_url}/bolna/call", json=body, headers=KEY, trust_env=False)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -74,7 +75,7 @@ def test_a_signal_ends_it_cleanly(start, number):
 def test_a_signal_ends_it_though_a_request_hangs(start, settings):
     process = start(fault_of_all="hangs")
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{settings.sandbox_url}/bolna/call", json=CALL, trust_env=False, timeout=0.2)
+        httpx.post(f"{settings.sandbox_url}/bolna/call", json=CALL, headers=KEY, trust_env=False, timeout=0.2)
     with socket.create_connection(("127.0.0.1", int(settings.sandbox_url.rsplit(":", 1)[1]))) as idle:
         idle.send(b"POST /bolna/call HTTP/1.1\r\n")
         process.terminate()
@@ -89,7 +90,7 @@ def test_what_was_answered_is_in_the_record_after_a_kill(start, settings):
     assert read_record(settings.sandbox_record).effects == answered
     start()
     url = f"{settings.sandbox_url}/bolna/executions/{answered[7][1]}"
-    assert httpx.get(url, trust_env=False).json()["context_details"] == {"action_log_id": "ref-7"}
+    assert httpx.get(url, trust_env=False).json()["context_details"] == {"recipient_data": {"action_log_id": "ref-7"}}
 
 
 def test_a_line_torn_by_a_kill_is_cut_off_and_the_record_goes_on(start, settings):

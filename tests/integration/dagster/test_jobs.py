@@ -26,7 +26,13 @@ def metadata_of(result, asset):
 def test_the_code_location_loads_with_everything_switched_on():
     dg.Definitions.validate_loadable(defs)
     sensors = defs.get_repository_def().sensor_defs
-    assert {sensor.name for sensor in sensors} == {"lead_uploads", "new_contacts", "due_actions", "warehouse_refresh"}
+    assert {sensor.name for sensor in sensors} == {
+        "lead_uploads",
+        "new_contacts",
+        "due_actions",
+        "provider_events",
+        "warehouse_refresh",
+    }
     assert {sensor.default_status for sensor in sensors} == {dg.DefaultSensorStatus.RUNNING}
 
 
@@ -44,6 +50,7 @@ def test_a_file_in_the_inbox_becomes_calls_and_success_rates(house):
         ("ingest_leads", True),
         ("engage_new_contacts", True),
     ]
+    house.world.reach_everybody()
     assert house.world.executions() == ["completed"] * 20
     assert len(house.world.effects()) == len(set(house.world.effects())) == 60
     assert house.world.books().problems == ()
@@ -82,9 +89,9 @@ def test_materializations_say_how_many_and_show_a_preview(house):
         for event in engaged.all_events
         if event.event_type_value == "STEP_OUTPUT" and event.step_key.startswith("flow_action_logs.")
     }
-    assert outputs["ai_call"]["success_count"].value == 20
+    assert outputs["ai_call"]["sent_count"].value == 20
     assert [record.data for record in outputs["close_batch"]["actions"].records] == [
-        {"action_type": "ai_call", "result": "success", "actions": 20}
+        {"action_type": "ai_call", "result": "sent", "actions": 20}
     ]
     assert outputs["close_batch"]["ai_call_acceptance_rate"].value == 1.0
 
@@ -169,6 +176,7 @@ def test_a_batch_whose_run_failed_is_finished_by_the_next_attempt(house):
     assert again.run_key != request.run_key
     assert house.run("new_contacts", again).success
     house.settle()
+    house.world.reach_everybody()
     assert house.world.executions() == ["completed"]
     assert len(house.world.effects()) == 2
 

@@ -1,7 +1,7 @@
 """Outcomes that providers tell later: in any order, repeated, early, late, and for logs that are not ours."""
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 from uuid import uuid4
@@ -10,26 +10,20 @@ import pytest
 
 from engage_pipeline.channels.answers import ProviderOutcome
 from engage_pipeline.channels.protocol import Channel
-from engage_pipeline.channels.resend import ResendEmails
+from engage_pipeline.channels.registry import sandbox_channels
 from engage_pipeline.clock import utc_now
 from engage_pipeline.execution.ledger import OUTCOME_TIMEOUTS
 from engage_pipeline.execution.outcomes import record_outcomes
 from tests.integration.ledger_world import Log, World, flow_of
 
 
-@dataclass(frozen=True)
-class ReportingResend(ResendEmails):
-    """The e-mail provider as it is once its webhooks are listened to."""
-
-    reports_outcomes = True
-
-
 class ReportingWorld(World):
     """The same installation with an e-mail channel that tells later what became of a message."""
 
     def channel(self, action_type: str) -> Channel:
-        channel = super().channel(action_type)
-        return ReportingResend(**vars(channel)) if isinstance(channel, ResendEmails) else channel
+        if action_type == "email":
+            return sandbox_channels(self.sandbox.url)[action_type]
+        return super().channel(action_type)
 
 
 @pytest.fixture

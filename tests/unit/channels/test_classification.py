@@ -9,14 +9,18 @@ import pytest
 
 from engage_pipeline.channels.answers import Accepted, Refused, TryLater, Unknown
 from engage_pipeline.channels.bolna import BolnaCalls
+from engage_pipeline.channels.http import Endpoint
 from engage_pipeline.channels.resend import ResendEmails
 from engage_pipeline.channels.responses import retry_after_seconds
+from engage_pipeline.channels.sendgrid import SendGridEmails
 from engage_pipeline.channels.whatsapp import WhatsAppMessages
+from engage_pipeline.channels.whatsapp_errors import kind_of, meaning
 
 REFERENCE = "3f2b8a52-6a0f-4f53-9f0e-2f6f0b3f4d11"
-BOLNA = BolnaCalls("http://127.0.0.1/bolna")
-WHATSAPP = WhatsAppMessages("http://127.0.0.1/whatsapp")
-RESEND = ResendEmails("http://127.0.0.1/resend", sender="engage@example.com")
+BOLNA = BolnaCalls(Endpoint("http://127.0.0.1/bolna"))
+WHATSAPP = WhatsAppMessages(Endpoint("http://127.0.0.1/whatsapp"))
+RESEND = ResendEmails(Endpoint("http://127.0.0.1/resend"), sender="engage@example.com")
+SENDGRID = SendGridEmails(Endpoint("http://127.0.0.1/sendgrid"), sender="engage@example.com")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
@@ -108,14 +112,13 @@ async def test_every_shape_of_bolnas_errors_is_read(body, refused):
 async def test_whatsapps_error_code_and_details_make_the_refusal():
     answer = await answer_to(WHATSAPP, 400, meta_error(131026, "(#131026) Message undeliverable", "No WhatsApp"))
     assert answer == Refused("131026", "(#131026) Message undeliverable: No WhatsApp")
-    assert await answer_to(WHATSAPP, 401, b"") == Refused("401", "HTTP 401")
     assert await answer_to(WHATSAPP, 400, {"error": {"code": [1], "message": 5}}) == Refused("400", "HTTP 400")
 
 
 @pytest.mark.parametrize("status", [400, 403, 429, 500])
 @pytest.mark.parametrize(
     ("code", "seconds"),
-    [(4, None), (80007, None), (130429, None), (131048, None), (131049, 86_400.0), (131056, 6.0), (131057, None)],
+    [(4, None), (80007, None), (130429, None), (131048, 3_600.0), (131049, 86_400.0), (131056, 6.0), (131057, 900.0)],
 )
 async def test_whatsapps_limits_are_try_later_whatever_the_status(status, code, seconds):
     answer = await answer_to(WHATSAPP, status, meta_error(code))
@@ -128,18 +131,114 @@ async def test_whatsapps_something_went_wrong_is_unknown_even_as_a_4xx(code):
     assert isinstance(await answer_to(WHATSAPP, 400, meta_error(code)), Unknown)
 
 
-async def test_every_documented_whatsapp_code_that_asks_to_back_off_is_try_later(shared_folder: Path):
-    table = json.loads((shared_folder / "contracts/vectors/whatsapp_error_codes.json").read_text())
-    for row in table["codes"]:
-        if isinstance(row["code"], int):  # the rest are ranges
-            answer = await answer_to(WHATSAPP, 400, meta_error(row["code"]))
-            assert isinstance(answer, TryLater) == ("backoff" in row["action"] or row["action"] == "wait_24h"), row
+KIND_OF_ACTION = {
+    "backoff": ("back_off", "retry_later"),
+    "backoff_4^n": ("back_off",),
+    "long_backoff": ("retry_later",),
+    "wait_24h": ("retry_later",),
+    "retry": ("nobody_knows",),
+    "retry_limited": ("nobody_knows",),
+    "stop": ("misconfigured",),
+    "stop_flow": ("misconfigured",),
+    "permanent": ("give_up",),
+    "permanent_recipient": ("give_up",),
+    "use_template": ("give_up",),
+    "suppress_contact": ("suppress",),
+}
+CODES = json.loads((Path(__file__).parents[2] / "data/provider_vectors/whatsapp_error_codes.json").read_text())["codes"]
+
+
+@pytest.mark.parametrize("row", CODES, ids=lambda row: str(row["code"]))
+async def test_every_documented_whatsapp_code_is_sorted_and_answered_accordingly(row):
+    codes = [row["code"]] if isinstance(row["code"], int) else [200, 250, 299]
+    for code in codes:
+        kind = kind_of(code)
+        assert kind in KIND_OF_ACTION[row["action"]]
+        assert len(meaning(code)) > 10
+        answer = await answer_to(WHATSAPP, 400, meta_error(code))
+        assert type(answer) is {"give_up": Refused, "suppress": Refused, "nobody_knows": Unknown}.get(kind, TryLater)
+        assert (isinstance(answer, Refused) and answer.is_opt_out) or kind != "suppress"
+        assert (isinstance(answer, TryLater) and answer.pauses_account is not None) or kind != "misconfigured"
+        assert getattr(answer, "pauses_account", None) is None or kind == "misconfigured"
+
+
+def test_there_are_as_many_documented_codes_as_metas_pages_list():
+    assert len(CODES) == 53
+
+
+@pytest.mark.parametrize(
+    ("channel", "status", "body"),
+    [
+        (BOLNA, 401, {"message": "Access denied"}),
+        (BOLNA, 403, {"detail": "Unrecognized access token"}),
+        (BOLNA, 402, {"message": "insufficient balance"}),
+        (BOLNA, 404, {"message": "Agent not found"}),
+        (WHATSAPP, 401, b""),
+        (RESEND, 401, {"name": "missing_api_key", "message": "x"}),
+        (RESEND, 401, {"name": "restricted_api_key", "message": "x"}),
+        (RESEND, 403, {"name": "invalid_api_key", "message": "x"}),
+        (RESEND, 403, {"name": "validation_error", "message": "The domain is not verified."}),
+        (RESEND, 422, {"name": "invalid_from_address", "message": "x"}),
+        (RESEND, 429, {"name": "monthly_quota_exceeded", "message": "x"}),
+        (SENDGRID, 401, {"errors": [{"message": "The provided authorization grant is invalid"}]}),
+        (SENDGRID, 403, {"errors": [{"message": "The from address does not match a verified Sender Identity"}]}),
+    ],
+)
+async def test_what_only_a_person_can_mend_pauses_the_account_and_sends_nothing(channel, status, body):
+    answer = await answer_to(channel, status, body)
+    assert isinstance(answer, TryLater)
+    assert str(status) in answer.pauses_account or body["name"] in answer.pauses_account
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "seconds"),
+    [(429, "rate_limit_exceeded", None), (429, "daily_quota_exceeded", 3_600.0)],
+)
+async def test_resends_limits_are_waited_for(status, name, seconds):
+    assert await answer_to(RESEND, status, {"name": name, "message": "x"}) == TryLater("x", seconds)
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        (400, "validation_error"),
+        (400, "invalid_idempotency_key"),
+        (404, "not_found"),
+        (405, "method_not_allowed"),
+        (422, "missing_required_field"),
+        (422, "invalid_attachment"),
+        (451, "security_error"),
+    ],
+)
+async def test_resends_other_errors_are_refusals(status, name):
+    assert await answer_to(RESEND, status, {"name": name, "message": "x"}) == Refused(name, "x")
+
+
+async def test_sendgrids_acceptance_has_no_body_and_its_id_in_a_header():
+    assert await answer_to(SENDGRID, 202, b"", {"X-Message-Id": "sg-1"}) == Accepted("sg-1")
+    assert await answer_to(SENDGRID, 202, b"") == Accepted(REFERENCE)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer_type"), [(400, Refused), (404, Refused), (413, Refused), (429, TryLater), (500, Unknown)]
+)
+async def test_sendgrids_errors(status, answer_type):
+    answer = await answer_to(SENDGRID, status, {"errors": [{"message": "a"}, {"message": "b"}]})
+    assert type(answer) is answer_type
+    assert "a; b" in answer.reason
+
+
+async def test_sendgrids_limit_says_when_it_is_lifted():
+    reset = str(int(datetime.now(UTC).timestamp()) + 40)
+    answer = await answer_to(SENDGRID, 429, b"", {"X-RateLimit-Reset": reset})
+    assert isinstance(answer, TryLater)
+    assert 30 < answer.retry_after_seconds <= 40
 
 
 async def test_resends_error_name_is_the_code():
     body = {"statusCode": 422, "name": "validation_error", "message": "Invalid `to` field."}
     assert await answer_to(RESEND, 422, body) == Refused("validation_error", "Invalid `to` field.")
-    assert await answer_to(RESEND, 403, b"") == Refused("403", "HTTP 403")
+    assert await answer_to(RESEND, 404, b"") == Refused("404", "HTTP 404")
 
 
 @pytest.mark.parametrize("name", ["concurrent_idempotent_requests", "invalid_idempotent_request"])

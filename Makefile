@@ -8,7 +8,7 @@ REGION ?= US
 ROWS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint check bench-intake bench-match lock stop clean
+.PHONY: help demo dev test lint check bench-webhooks bench-intake bench-match lock stop clean
 
 help:
 	@echo "make demo [FILE=leads.csv] [REGION=US]  the whole pipeline once, on generated leads or a file of yours"
@@ -16,6 +16,7 @@ help:
 	@echo "make test                               every test"
 	@echo "make lint                               ruff, mypy, import-linter"
 	@echo "make bench-intake [ROWS=1000000]        how fast lead files become contacts, beside a floor and a row loop"
+	@echo "make bench-webhooks                     events of providers taken, stored and applied"
 	@echo "make bench-match                        contacts matched per second, beside six peers and a floor"
 	@echo "make lock                               resolve requirements.lock again"
 	@echo "make stop                               stop the embedded PostgreSQL"
@@ -61,6 +62,9 @@ lock: $(READY)
 		--no-header --extra dev -o requirements.lock pyproject.toml
 
 # The peers are no part of the product, so they are not in the lock file.
+bench-webhooks: $(READY)
+	@$(BIN)/python -m benchmarks.webhooks
+
 bench-match: $(READY)
 	@$(BIN)/uv pip install -q -p $(BIN)/python --no-build-isolation -e '.[bench]'
 	@$(BIN)/python -m benchmarks.matching

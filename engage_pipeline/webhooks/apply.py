@@ -5,7 +5,7 @@ Applying an event twice changes nothing, so a tick may die anywhere and be repea
 
 import asyncio
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -214,34 +214,56 @@ def _matched(connection: Connection, events: Sequence[_Event], *, now: datetime)
     An event about a request that is not recorded yet waits; of another tenant's, it is done with.
     """
     pairs = [(event, told) for event in events for told in event.told if isinstance(told, ProviderOutcome)]
-    by_message = [
-        (position, event, told.provider_message_id)
-        for position, (event, told) in enumerate(pairs)
-        if told.provider_message_id is not None
-    ]
-    found: dict[int, list[tuple[UUID, UUID]]] = defaultdict(list)
-    rows = connection.execute(
-        load_statement(_HERE, "match_outcomes"),
-        {
-            "positions": list(range(len(pairs))),
-            "action_log_ids": [told.action_log_id for _, told in pairs],
-            "message_positions": [position for position, _, _ in by_message],
-            "message_ids": [message_id for _, _, message_id in by_message],
-            "channels": [event.channel for _, event, _ in by_message],
-        },
-    ).fetchall()
-    for position, log_id, user_id in rows:
-        found[position].append((log_id, user_id))
+    found = _logs_by_our_id(connection, pairs)
+    missing = [position for position in range(len(pairs)) if position not in found]
+    found.update(_logs_by_message(connection, pairs, missing))
     matched = []
     for position, (event, told) in enumerate(pairs):
-        own = [log_id for log_id, user_id in found[position] if user_id == event.user_id]
-        if own:
+        log_id, user_id = found.get(position, (None, None))
+        if user_id == event.user_id:
             event.result = "applied"
-            matched.append(replace(told, action_log_id=own[0]))
-        elif found[position]:
+            matched.append(told if told.action_log_id == log_id else replace(told, action_log_id=log_id))
+        elif log_id is not None:
             event.result = "other_tenant"
         elif now - event.received_at > UNKNOWN_AFTER:
             event.result = "unknown_id"
         else:
             event.due_at = now + max(timedelta(seconds=2), (now - event.received_at))
     return matched
+
+
+_Pairs = Sequence[tuple[_Event, ProviderOutcome]]
+_Found = dict[int, tuple[UUID | None, UUID | None]]
+
+
+def _logs_by_our_id(connection: Connection, pairs: _Pairs) -> _Found:
+    """Position -> (action log, tenant), by the id that the provider gave back."""
+    given = [told.action_log_id for _, told in pairs if told.action_log_id is not None]
+    rows = connection.execute(
+        "select logs.id, executions.user_id from flow_action_logs as logs"
+        " inner join flow_executions as executions on executions.id = logs.execution_id where logs.id = any(%s)",
+        [given],
+    ).fetchall()
+    tenants: dict[UUID, UUID] = dict(rows)
+    return {
+        position: (told.action_log_id, tenants[told.action_log_id])
+        for position, (_, told) in enumerate(pairs)
+        if told.action_log_id in tenants
+    }
+
+
+def _logs_by_message(connection: Connection, pairs: _Pairs, positions: Sequence[int]) -> _Found:
+    """Position -> (action log, tenant), by the provider's id of the message; the event's own tenant goes first."""
+    wanted = [position for position in positions if pairs[position][1].provider_message_id is not None]
+    if not wanted:
+        return {}
+    rows = connection.execute(
+        load_statement(_HERE, "logs_by_message"),
+        {
+            "positions": wanted,
+            "message_ids": [pairs[position][1].provider_message_id for position in wanted],
+            "channels": [pairs[position][0].channel for position in wanted],
+            "user_ids": [pairs[position][0].user_id for position in wanted],
+        },
+    ).fetchall()
+    return {position: (log_id, user_id) for position, log_id, user_id in rows}

@@ -262,9 +262,7 @@ async def test_an_outcome_that_no_webhook_brought_is_asked_for_once_it_is_overdu
     await world.sent(action_type)
 
     async def poll():
-        return await asyncio.to_thread(
-            poll_overdue, world.connection, world.channels, world.settings, now=utc_now()
-        )
+        return await asyncio.to_thread(poll_overdue, world.connection, world.channels, world.settings, now=utc_now())
 
     assert await poll() == Counter()
     world.connection.execute(

@@ -92,6 +92,11 @@ class Settings(BaseSettings):
         return self.home / "refused"
 
     @property
+    def held(self) -> Path:
+        """Where a file waits whose upload is held."""
+        return self.home / "held"
+
+    @property
     def warehouse(self) -> Path:
         """The DuckDB file that analysts open."""
         return self.home / "warehouse" / "engage.duckdb"

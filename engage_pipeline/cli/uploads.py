@@ -43,7 +43,7 @@ def upload(
     with connect(database_url(settings)) as connection:
         found = find_tenant(connection, tenant)
     if dry_run:
-        seen = preview(file.read_bytes(), region=found.default_phone_region)
+        seen = preview(file, region=found.default_phone_region)
         if as_json:
             _print_json(seen.as_json())
         else:

@@ -94,7 +94,9 @@ def register_new_files(connection: Connection, settings: Settings, *, now: datet
 
 
 def file_away(settings: Settings, upload: Upload) -> Path:
-    """Move a finished upload's file to processed/<tenant>/ (loaded, repeated) or refused/<tenant>/ (refused, failed).
+    """Move a finished upload's file to its shelf: <shelf>/<tenant>/.
+
+    The shelf is `processed` for what is loaded or repeated, `held` for what is held, else `refused`.
 
     A JSON report lies beside it. Both names begin with the upload's id. Doing it again changes nothing, so that the
     next call repairs one that a crash cut short.
@@ -102,8 +104,7 @@ def file_away(settings: Settings, upload: Upload) -> Path:
     Returns:
         Where the file is now.
     """
-    shelf = settings.processed if upload.status in ("loaded", "repeated") else settings.refused
-    place = shelf / upload.tenant_name / f"{upload.upload_id}-{upload.file_name}"
+    place = place_on_shelf(settings, upload)
     place.parent.mkdir(parents=True, exist_ok=True)
     _write_whole(place.with_name(f"{place.name}.json"), upload.as_json())
     # Once it has been moved, a file of that name in the inbox is another one.
@@ -113,6 +114,13 @@ def file_away(settings: Settings, upload: Upload) -> Path:
         except FileNotFoundError:
             logger.warning("the file of upload %s is no longer in the inbox", upload.upload_id)
     return place
+
+
+def place_on_shelf(settings: Settings, upload: Upload) -> Path:
+    """Where a finished upload's file belongs."""
+    shelves = {"loaded": settings.processed, "repeated": settings.processed, "held": settings.held}
+    shelf = shelves.get(upload.status, settings.refused)
+    return shelf / upload.tenant_name / f"{upload.upload_id}-{upload.file_name}"
 
 
 def _reserved_place(folder: Path, file: Path) -> Path:

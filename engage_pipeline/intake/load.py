@@ -1,55 +1,32 @@
-"""Loads one lead file into contacts: everything or nothing, in one transaction that proves its lease at the end."""
+"""Loads one lead file into contacts: everything or nothing, in one transaction that proves its lease at the end.
 
-import csv
-import gc
-import hashlib
-import io
-import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+The file is read and cleaned in batches, which go into temporary tables as they come; then the contacts are made of
+them, set by set. So memory is the same for any number of rows.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from engage_pipeline.database.connections import Connection, connect
 from engage_pipeline.database.leases import Lease
 from engage_pipeline.database.statements import load_statement
 from engage_pipeline.database.tenants import Tenant
-from engage_pipeline.flows.reentry import offer_again
 from engage_pipeline.intake.errors import FileRefused
-from engage_pipeline.intake.identity import Person, Resolution, resolve
-from engage_pipeline.intake.mapping import ColumnMapping, map_columns
-from engage_pipeline.intake.normalise import Lead, Leads, custom_fields_json, normalise
-from engage_pipeline.intake.records import RejectedRow, read_records
-from engage_pipeline.intake.sniff import FileFormat, sniff
-from engage_pipeline.intake.unpack import unpack
+from engage_pipeline.intake.mapping import ColumnMapping
+from engage_pipeline.intake.merge import merge_leads
+from engage_pipeline.intake.reading import Reading
+from engage_pipeline.intake.staging import stage
+from engage_pipeline.intake.table import file_facts, opened_table
 from engage_pipeline.intake.uploads import UploadBooks, UploadFindings
+from engage_pipeline.intake.vectors import CleanBatch
 
 HERE = Path(__file__).parent
-ENTRY_TYPE = "bulk_upload"
-COPY_BLOCK_ROWS = 4096
-
-_KEPT_COLUMNS = (
-    "source_system",
-    "external_id",
-    "phone_e164",
-    "email",
-    "first_name",
-    "last_name",
-    "company",
-    "lead_source",
-    "tags",
-    "custom_fields",
-    "suppressed_channels",
-)
-_NEW_COLUMNS = ("user_id", "entry_type", "upload_id", "created_at", "updated_at", *_KEPT_COLUMNS)
-_REJECTED_COLUMNS = ("upload_id", "line_number", "raw_row", "reason_code", "reason")
 
 
 @dataclass(frozen=True)
@@ -62,13 +39,39 @@ class _FileFacts:
     column_mapping: dict[str, Any] | None = None
 
 
-def load_upload(url: str, lease: Lease, *, path: Path, tenant: Tenant, now: datetime) -> UploadBooks:
-    """Make contacts of the file at `path`, and close the upload as loaded, refused or repeated.
+@dataclass(frozen=True)
+class _Asked:
+    """What decides about a load besides the file."""
 
-    A known contact takes what the file adds or changes; it loses no value and no tag, and is not new again. Do Not
-    Call suppresses `ai_call` only and Do Not Email `email`; a column for Do Not Contact gives the DNC tag, which
-    suppresses every channel. A wish is kept on the contact and by each of its addresses, those of later uploads too,
-    and no upload takes it back. Uploads of one tenant load one after another.
+    options: dict[str, Any]
+    reject_threshold: float
+    leaves_known: bool
+
+
+def no_progress(_: int) -> None:
+    """Nobody wants to know how far a load has come."""
+
+
+def load_upload(
+    url: str,
+    lease: Lease,
+    *,
+    path: Path,
+    tenant: Tenant,
+    now: datetime,
+    on_progress: Callable[[int], None] = no_progress,
+) -> UploadBooks:
+    """Make contacts of the file at `path`, and close the upload as loaded, held, refused or repeated.
+
+    A known contact takes what the file adds or changes; it loses no value and no tag, and is not new again. By the
+    tenant's policy or the upload's it is left as it is instead, but for wishes. Do Not Call suppresses `ai_call` only
+    and Do Not Email `email`; a column for Do Not Contact gives the DNC tag, which suppresses every channel. A wish is
+    kept on the contact and by each of its addresses, those of later uploads too, and no upload takes it back.
+
+    Of a file with a greater share of rejected rows than the tenant allows nothing becomes a contact. Its wishes count,
+    and its rejected rows are kept.
+
+    Uploads of one tenant read their files side by side, and make contacts of them one after another.
 
     Args:
         url: the operational store.
@@ -76,105 +79,131 @@ def load_upload(url: str, lease: Lease, *, path: Path, tenant: Tenant, now: date
         path: the file; one that is gone is refused as `file_missing`.
         tenant: whose contacts they become, and where a phone number without a country code belongs.
         now: the instant that the rows carry, with a time zone.
+        on_progress: called with the rows read so far.
 
     Raises:
         LeaseLost: another attempt owns the upload now; nothing was written.
     """
-    with _collector_paused(), connect(url, application_name="engage intake") as connection, connection.transaction():
-        connection.execute(load_statement(HERE, "hold_intake"), {"user_id": tenant.user_id})
-        books, facts = _read_and_write(connection, lease.work_id, path=path, tenant=tenant, now=now)
+    with connect(url, application_name="engage intake") as connection, connection.transaction():
+        load = _Load(connection, lease.work_id, path, tenant, now, on_progress)
+        books, facts = load.run()
         lease.hold(connection)
         _finish(connection, books, facts, now=now)
     return books
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep Python's cyclic collector from walking millions of live values again and again, a third of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+class _Load:
+    """One load, in the transaction that is open on its connection."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        upload_id: UUID,
+        path: Path,
+        tenant: Tenant,
+        now: datetime,
+        on_progress: Callable[[int], None],
+    ) -> None:
+        self.connection, self.upload_id, self.path = connection, upload_id, path
+        self.tenant, self.now, self.on_progress = tenant, now, on_progress
+        self.asked = _asked(connection, upload_id)
+        self.facts = _FileFacts()
+
+    def run(self) -> tuple[UploadBooks, _FileFacts]:
+        try:
+            self.facts = _FileFacts(*file_facts(self.path))
+            # What the file had staged before it turned out unreadable goes with the savepoint.
+            with self.connection.transaction():
+                books = self._repeated() or self._read_and_merge()
+        except FileRefused as refusal:
+            books = UploadBooks(
+                self.upload_id, "refused", refusal_code=refusal.refusal_code, refusal_reason=str(refusal)
+            )
+        return books, self.facts
+
+    def _repeated(self) -> UploadBooks | None:
+        row = self.connection.execute(
+            load_statement(HERE, "find_repeat"),
+            {"user_id": self.tenant.user_id, "file_sha256": self.facts.sha256, "upload_id": self.upload_id},
+        ).fetchone()
+        return None if row is None else UploadBooks(self.upload_id, "repeated", repeat_of=row[0])
+
+    def _read_and_merge(self) -> UploadBooks:
+        spellings = _lead_source_spellings(self.connection, self.tenant)
+        with opened_table(self.path, self.asked.options) as table:
+            self.facts = replace(self.facts, format=table.format_json())
+            reading = Reading(table, region=self.tenant.default_phone_region, lead_source_spellings=spellings)
+            usable, rejected = stage(self.connection, self.upload_id, _clean_batches(reading), self.on_progress)
+            mapping = reading.mapping()
+        self.facts = replace(self.facts, column_mapping=mapping.as_json())
+        self.connection.execute(load_statement(HERE, "hold_intake"), {"user_id": self.tenant.user_id})
+        # The same bytes may have been loaded while these were being read.
+        repeated = self._repeated()
+        if repeated is not None:
+            self.connection.execute("delete from rejected_rows where upload_id = %s", [self.upload_id])
+            return repeated
+        if self._must_be_held(usable, rejected):
+            return self._held(mapping, usable, rejected)
+        return self._merged(mapping, usable, rejected)
+
+    def _must_be_held(self, usable: int, rejected: int) -> bool:
+        if self.asked.options.get("accept_rejects"):
+            return False
+        return rejected > self.asked.reject_threshold * (usable + rejected)
+
+    def _held(self, mapping: ColumnMapping, usable: int, rejected: int) -> UploadBooks:
+        asked = {
+            "user_id": self.tenant.user_id,
+            "source_system": mapping.source_system,
+            "call_source": _wish_sources(mapping).get("ai_call", "contact"),
+            "email_source": _wish_sources(mapping).get("email", "contact"),
+            "now": self.now,
+        }
+        self.connection.execute(load_statement(HERE, "suppress_held_leads"), asked)
+        return UploadBooks(
+            self.upload_id, "held", rows_read=usable + rejected, rows_rejected=rejected, rows_held=usable
+        )
+
+    def _merged(self, mapping: ColumnMapping, usable: int, rejected: int) -> UploadBooks:
+        merged = merge_leads(
+            self.connection,
+            user_id=self.tenant.user_id,
+            upload_id=self.upload_id,
+            source_system=mapping.source_system,
+            address_headers=_address_headers(mapping),
+            wish_sources=_wish_sources(mapping),
+            leaves_known=self.asked.leaves_known,
+            now=self.now,
+        )
+        return UploadBooks(
+            self.upload_id,
+            "loaded",
+            rows_read=usable + rejected,
+            rows_inserted=merged.inserted,
+            rows_updated=merged.updated,
+            rows_duplicate=usable - merged.inserted - merged.updated,
+            rows_rejected=rejected,
+            findings=UploadFindings(merged.wishes, merged.unreachable_contacts, merged.identity_conflicts),
+        )
 
 
-def _read_and_write(
-    connection: Connection, upload_id: UUID, *, path: Path, tenant: Tenant, now: datetime
-) -> tuple[UploadBooks, _FileFacts]:
-    facts = _FileFacts()
-    try:
-        content = _content(path)
-        facts = _FileFacts(hashlib.sha256(content).hexdigest(), len(content))
-        repeat_of = _repeat_of(connection, tenant, facts)
-        if repeat_of is not None:
-            return UploadBooks(upload_id, "repeated", repeat_of=repeat_of), facts
-        unpacked = unpack(content)
-        file_format = sniff(unpacked.content)
-        facts = replace(facts, format={**file_format.as_json(), "packing": unpacked.packing})
-        leads, mapping = _leads(connection, unpacked.content, file_format, tenant)
-    except FileRefused as refusal:
-        books = UploadBooks(upload_id, "refused", refusal_code=refusal.refusal_code, refusal_reason=str(refusal))
-        return books, facts
-    books = _write(connection, upload_id, leads, mapping, tenant=tenant, now=now)
-    return books, replace(facts, column_mapping=mapping.as_json())
+def _asked(connection: Connection, upload_id: UUID) -> _Asked:
+    statement = load_statement(HERE, "upload_settings")
+    [(options, threshold, known_contacts)] = connection.execute(statement, {"upload_id": upload_id}).fetchall()
+    policy = options.get("known_contacts", known_contacts)
+    return _Asked(options, float(threshold), policy == "leave")
 
 
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise FileRefused(
-            "file_missing",
-            what="the file is gone",
-            why="it was taken out of the inbox before it was read",
-            fix="put it into the inbox again",
-        ) from error
-
-
-def _repeat_of(connection: Connection, tenant: Tenant, facts: _FileFacts) -> UUID | None:
-    row = connection.execute(
-        load_statement(HERE, "find_repeat"), {"user_id": tenant.user_id, "file_sha256": facts.sha256}
-    ).fetchone()
-    return None if row is None else row[0]
-
-
-def _leads(
-    connection: Connection, content: bytes, file_format: FileFormat, tenant: Tenant
-) -> tuple[Leads, ColumnMapping]:
-    records = read_records(content, file_format)
-    mapping = map_columns(file_format.headers, records.rows)
+def _lead_source_spellings(connection: Connection, tenant: Tenant) -> dict[str, str]:
     spellings: dict[str, str] = {}
     for (lead_source,) in connection.execute(load_statement(HERE, "known_lead_sources"), {"user_id": tenant.user_id}):
         spellings.setdefault(lead_source.casefold(), lead_source)
-    leads = normalise(records, mapping, region=tenant.default_phone_region, lead_source_spellings=spellings)
-    return leads, mapping
+    return spellings
 
 
-def _write(
-    connection: Connection, upload_id: UUID, leads: Leads, mapping: ColumnMapping, *, tenant: Tenant, now: datetime
-) -> UploadBooks:
-    known = _known_contacts(connection, leads.leads, mapping, tenant)
-    resolution = resolve(leads.leads, known, source_system=mapping.source_system, headers=_address_headers(mapping))
-    # Before the contacts, whose own trigger suppresses as well, but knows no column to name as the source.
-    _suppress(connection, leads.leads, resolution, mapping, tenant=tenant, now=now)
-    _insert(connection, upload_id, resolution.inserted, tenant=tenant, now=now)
-    _update(connection, resolution.updated, now=now)
-    arrived_again = {person.contact_id for person in resolution.persons if person.contact_id is not None}
-    offer_again(connection, tenant.user_id, sorted(arrived_again), now=now)
-    _quarantine(connection, upload_id, leads.rejected)
-    inserted, updated = len(resolution.inserted), len(resolution.updated)
-    return UploadBooks(
-        upload_id,
-        "loaded",
-        rows_read=len(leads.leads) + len(leads.rejected),
-        rows_inserted=inserted,
-        rows_updated=updated,
-        rows_duplicate=len(leads.leads) - inserted - updated,
-        rows_rejected=len(leads.rejected),
-        findings=_findings(resolution),
-    )
+def _clean_batches(reading: Reading) -> Iterator[CleanBatch]:
+    for _, cleaned in reading.batches():
+        yield cleaned
 
 
 def _address_headers(mapping: ColumnMapping) -> dict[str, str]:
@@ -183,91 +212,13 @@ def _address_headers(mapping: ColumnMapping) -> dict[str, str]:
     return {field: mapping.headers[numbers[0]] for field, numbers in columns.items() if numbers}
 
 
-def _known_contacts(
-    connection: Connection, leads: Sequence[Lead], mapping: ColumnMapping, tenant: Tenant
-) -> list[Person]:
-    keys = {
-        "user_id": tenant.user_id,
-        "source_system": mapping.source_system,
-        "external_ids": list({lead.external_id for lead in leads if lead.external_id is not None}),
-        "phones": list({lead.phone_e164 for lead in leads if lead.phone_e164 is not None}),
-        "emails": list({lead.email for lead in leads if lead.email is not None}),
-    }
-    return [Person(*row) for row in connection.execute(load_statement(HERE, "known_contacts"), keys)]
-
-
-def _insert(
-    connection: Connection, upload_id: UUID, persons: Iterable[Person], *, tenant: Tenant, now: datetime
-) -> None:
-    shared = (tenant.user_id, ENTRY_TYPE, upload_id, now.isoformat(), now.isoformat())
-    _copy(connection, "contacts", _NEW_COLUMNS, ((*shared, *_kept(person)) for person in persons))
-
-
-def _update(connection: Connection, persons: Sequence[Person], *, now: datetime) -> None:
-    if not persons:
-        return
-    connection.execute(load_statement(HERE, "stage_contacts"))
-    rows = ((person.contact_id, *_kept(person)) for person in persons)
-    _copy(connection, "changed_contacts", ("id", *_KEPT_COLUMNS), rows)
-    connection.execute(load_statement(HERE, "update_contacts"), {"now": now})
-
-
-def _suppress(
-    connection: Connection,
-    leads: Sequence[Lead],
-    resolution: Resolution,
-    mapping: ColumnMapping,
-    *,
-    tenant: Tenant,
-    now: datetime,
-) -> None:
-    """Suppress every address that rows give for a person who said no: in that row, in another one or long ago."""
-    columns = {
+def _wish_sources(mapping: ColumnMapping) -> Mapping[str, str]:
+    """Channel -> the column that states a no to it."""
+    return {
         channel: f"column {mapping.headers[mapping.fields[consent][0]]}"
         for consent, channel in (("do_not_call", "ai_call"), ("do_not_email", "email"))
         if consent in mapping.fields
     }
-    sources: dict[tuple[str, str], str] = {}
-    for lead, person in zip(leads, resolution.persons, strict=True):
-        for channel in person.refused_channels():
-            for address in _addresses(channel, lead, person):
-                if channel in lead.suppressed_channels:
-                    sources[channel, address] = columns[channel]
-                else:
-                    sources.setdefault((channel, address), "contact")
-    if sources:
-        asked = {
-            "user_id": tenant.user_id,
-            "channels": [channel for channel, _ in sources],
-            "addresses": [address for _, address in sources],
-            "sources": list(sources.values()),
-            "now": now,
-        }
-        connection.execute(load_statement(HERE, "suppress_addresses"), asked)
-
-
-def _addresses(channel: str, lead: Lead, person: Person) -> set[str]:
-    """What a row and its person have for a channel."""
-    if channel == "email":
-        given = (lead.email, person.email, *(each for each in lead.other_addresses if "@" in each))
-    else:
-        given = (lead.phone_e164, person.phone_e164, *(each for each in lead.other_addresses if "@" not in each))
-    return {address for address in given if address is not None}
-
-
-def _findings(resolution: Resolution) -> UploadFindings:
-    persons = set(resolution.persons)
-    wishes = Counter(channel for person in persons for channel in person.refused_channels())
-    unreachable = sum(person.phone_e164 is None and person.email is None for person in persons)
-    return UploadFindings(dict(sorted(wishes.items())), unreachable, len(resolution.conflict_lines))
-
-
-def _quarantine(connection: Connection, upload_id: UUID, rejected: Iterable[RejectedRow]) -> None:
-    rows = (
-        (upload_id, row.line_number, _storable_json(row.raw_row), row.reason_code, row.reason)
-        for row in sorted(rejected, key=lambda row: row.line_number)
-    )
-    _copy(connection, "rejected_rows", _REJECTED_COLUMNS, rows)
 
 
 def _finish(connection: Connection, books: UploadBooks, facts: _FileFacts, *, now: datetime) -> None:
@@ -283,6 +234,7 @@ def _finish(connection: Connection, books: UploadBooks, facts: _FileFacts, *, no
             "rows_updated": books.rows_updated,
             "rows_duplicate": books.rows_duplicate,
             "rows_rejected": books.rows_rejected,
+            "rows_held": books.rows_held,
             "format": None if facts.format is None else Jsonb(facts.format),
             "column_mapping": None if facts.column_mapping is None else Jsonb(facts.column_mapping),
             "findings": None if books.findings is None else Jsonb(asdict(books.findings)),
@@ -292,46 +244,3 @@ def _finish(connection: Connection, books: UploadBooks, facts: _FileFacts, *, no
             "now": now,
         },
     )
-
-
-def _kept(person: Person) -> tuple[Any, ...]:
-    return (
-        person.source_system,
-        person.external_id,
-        person.phone_e164,
-        person.email,
-        person.first_name,
-        person.last_name,
-        person.company,
-        person.lead_source,
-        _array_literal(person.tags),
-        custom_fields_json(person.custom_fields),
-        _array_literal(person.suppressed_channels),
-    )
-
-
-def _array_literal(texts: Sequence[str]) -> str:
-    quoted = ('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts)
-    return "{" + ",".join(quoted) + "}"
-
-
-def _storable_json(raw_row: Sequence[str]) -> str:
-    # jsonb refuses NUL; the quarantined row shows the replacement character in its place.
-    return json.dumps([text.replace("\x00", "\ufffd") for text in raw_row], ensure_ascii=False)
-
-
-def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Append rows by COPY of CSV: on these wide rows three times as fast as psycopg's `write_row`. None is null."""
-    statement = sql.SQL("copy {} ({}) from stdin (format csv)").format(
-        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        block = io.StringIO()
-        writer = csv.writer(block)
-        for number, row in enumerate(rows, start=1):
-            writer.writerow(row)
-            if number % COPY_BLOCK_ROWS == 0:
-                copy.write(block.getvalue())
-                block.seek(0)
-                block.truncate()
-        copy.write(block.getvalue())

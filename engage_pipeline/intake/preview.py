@@ -1,16 +1,16 @@
 """What an upload of a file would make of it, without a database: its format, its columns, its rejects."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from engage_pipeline.intake.mapping import ColumnMapping, map_columns
-from engage_pipeline.intake.missing import is_missing
-from engage_pipeline.intake.normalise import normalise
-from engage_pipeline.intake.records import RejectedRow, read_records
-from engage_pipeline.intake.sniff import sniff
-from engage_pipeline.intake.unpack import unpack
+import pyarrow.compute as pc
+
+from engage_pipeline.intake.batch import Batch
+from engage_pipeline.intake.reading import opened_reading
 from engage_pipeline.intake.uploads import RejectReason
+from engage_pipeline.intake.vectors import present
 
 
 @dataclass(frozen=True)
@@ -60,43 +60,52 @@ class Preview:
         }
 
 
-def preview(content: bytes, *, region: str) -> Preview:
+def preview(
+    path: Path,
+    *,
+    region: str,
+    options: Mapping[str, Any] | None = None,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> Preview:
     """Read a lead file as an upload would, and store nothing.
 
     Args:
         region: two-letter region that a phone number without a country code belongs to.
+        options: what is known about the file; see `table.opened_table`.
+        on_progress: called with the rows read so far.
 
     Raises:
         FileRefused: as the upload would be.
     """
-    unpacked = unpack(content)
-    file_format = sniff(unpacked.content)
-    records = read_records(unpacked.content, file_format)
-    mapping = map_columns(file_format.headers, records.rows)
-    leads = normalise(records, mapping, region=region, lead_source_spellings={})
+    with opened_reading(path, options or {}, region=region, lead_source_spellings={}) as reading:
+        samples: list[str | None] = [None] * len(reading.table.format.headers)
+        lines: dict[str, list[int]] = {}
+        rows_read = 0
+        for batch, cleaned in reading.batches():
+            _fill(samples, batch)
+            for row in cleaned.rejected:
+                count_and_first = lines.setdefault(row.reason_code, [0, row.line_number])
+                count_and_first[0] += 1
+                count_and_first[1] = min(count_and_first[1], row.line_number)
+            rows_read += len(cleaned.rows) + len(cleaned.rejected)
+            on_progress(rows_read)
+        mapping = reading.mapping()
+    reasons = [RejectReason(code, count, first) for code, (count, first) in lines.items()]
     return Preview(
-        format={**file_format.as_json(), "packing": unpacked.packing},
+        format=reading.table.format_json(),
         source_system=mapping.source_system,
-        columns=_columns(mapping, records.rows),
-        rows_read=len(leads.leads) + len(leads.rejected),
-        rejected=_reasons(leads.rejected),
+        columns=[
+            PreviewColumn(header, mapping.meaning(number), sample)
+            for number, (header, sample) in enumerate(zip(mapping.headers, samples, strict=True))
+        ],
+        rows_read=rows_read,
+        rejected=sorted(reasons, key=lambda reason: (-reason.row_count, reason.reason_code)),
     )
 
 
-def _columns(mapping: ColumnMapping, rows: Sequence[Sequence[str]]) -> list[PreviewColumn]:
-    samples = [
-        next((row[number] for row in rows if not is_missing(row[number])), None)
-        for number in range(len(mapping.headers))
-    ]
-    return [
-        PreviewColumn(header, mapping.meaning(number), sample)
-        for number, (header, sample) in enumerate(zip(mapping.headers, samples, strict=True))
-    ]
-
-
-def _reasons(rejected: Sequence[RejectedRow]) -> list[RejectReason]:
-    lines: dict[str, list[int]] = {}
-    for row in rejected:
-        lines.setdefault(row.reason_code, []).append(row.line_number)
-    reasons = [RejectReason(code, len(numbers), min(numbers)) for code, numbers in lines.items()]
-    return sorted(reasons, key=lambda reason: (-reason.row_count, reason.reason_code))
+def _fill(samples: list[str | None], batch: Batch) -> None:
+    """Give each column without a sample the batch's first text that says something."""
+    for number, sample in enumerate(samples):
+        if sample is None:
+            found = pc.drop_null(present(batch.texts[number]))
+            samples[number] = found[0].as_py() if len(found) else None

@@ -26,7 +26,7 @@ def write_rejects(connection: Connection, upload: Upload, file: Path) -> int:
     if not rows or upload.format is None:
         raise NoRejectedRows(str(upload.upload_id))
     with file.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out, delimiter=upload.format["delimiter"], lineterminator="\n")
+        writer = csv.writer(out, delimiter=upload.format.get("delimiter") or ",", lineterminator="\n")
         writer.writerow([*REJECT_COLUMNS, *upload.format["headers"]])
         writer.writerows([*rejection, *raw_row] for *rejection, raw_row in rows)
     return len(rows)

@@ -13,15 +13,14 @@ from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.statements import load_statement
 from engage_pipeline.database.tenants import Tenant
 from engage_pipeline.database.vocabulary import ADDRESS_COLUMNS
+from engage_pipeline.intake.batch import RejectedRow
 from engage_pipeline.intake.emails import email_address
 from engage_pipeline.intake.errors import FileRefused
 from engage_pipeline.intake.mapping import ColumnMapping, map_columns
 from engage_pipeline.intake.missing import is_missing
 from engage_pipeline.intake.normalise import INVALID_EMAIL, INVALID_PHONE
 from engage_pipeline.intake.phones import phone_e164
-from engage_pipeline.intake.records import RejectedRow, read_records
-from engage_pipeline.intake.sniff import sniff
-from engage_pipeline.intake.unpack import unpack
+from engage_pipeline.intake.table import opened_table
 
 HERE = Path(__file__).parent
 NO_ADDRESS = "no_address"
@@ -70,21 +69,23 @@ def suppress_list(
     Raises:
         FileRefused: as for a lead file, or no_address_column; nothing was written.
     """
-    content = unpack(file.read_bytes()).content
-    file_format = sniff(content)
-    records = read_records(content, file_format)
-    mapping = map_columns(file_format.headers, records.rows)
-    _require_columns(mapping, channels)
-    rejected = list(records.rejected)
+    rejected: list[RejectedRow] = []
     suppressed: set[tuple[str, str]] = set()
-    for line_number, row in zip(records.line_numbers, records.rows, strict=True):
-        addresses, rejection = _addresses(row, mapping, channels, tenant.default_phone_region)
-        suppressed |= addresses
-        if rejection is not None:
-            rejected.append(RejectedRow(line_number, tuple(row), *rejection))
+    rows_read = 0
+    with opened_table(file) as table:
+        headers = table.format.headers
+        mapping = map_columns(headers, [["x"] * len(headers)])
+        _require_columns(mapping, channels)
+        for batch in table.batches():
+            rejected += batch.rejected
+            rows_read += len(batch) + len(batch.rejected)
+            for line_number, row in zip(batch.line_numbers.to_pylist(), batch.rows(), strict=True):
+                addresses, rejection = _addresses(row, mapping, channels, tenant.default_phone_region)
+                suppressed |= addresses
+                if rejection is not None:
+                    rejected.append(RejectedRow(line_number, row, *rejection))
     added_count = _keep(connection, suppressed, source=f"list {file.name}", tenant=tenant, now=now)
     rejected.sort(key=lambda row: row.line_number)
-    rows_read = len(records.rows) + len(records.rejected)
     return SuppressionReport(rows_read, len(suppressed), added_count, rejected)
 
 

@@ -37,11 +37,12 @@ class UploadFindings:
 
 @dataclass(frozen=True)
 class UploadBooks:
-    """What became of one file. rows_read = rows_inserted + rows_updated + rows_duplicate + rows_rejected.
+    """What became of one file: rows_read = rows_inserted + rows_updated + rows_duplicate + rows_rejected + rows_held.
 
     Attributes:
-        status: loaded, refused or repeated.
-        repeat_of: the upload that loaded the same bytes, when repeated.
+        status: loaded, held, refused or repeated.
+        rows_held: rows that would be contacts, were the upload not held.
+        repeat_of: the upload that loaded or holds the same bytes, when repeated.
         refusal_code, refusal_reason: why the whole file was refused.
         findings: None unless loaded.
     """
@@ -53,6 +54,7 @@ class UploadBooks:
     rows_updated: int = 0
     rows_duplicate: int = 0
     rows_rejected: int = 0
+    rows_held: int = 0
     repeat_of: UUID | None = None
     refusal_code: str | None = None
     refusal_reason: str | None = None
@@ -86,6 +88,9 @@ class Upload:
     rows_updated: int
     rows_duplicate: int
     rows_rejected: int
+    rows_held: int
+    rows_seen: int | None
+    options: dict[str, Any]
     repeat_of: UUID | None
     refusal_code: str | None
     refusal_reason: str | None

@@ -15,7 +15,7 @@ import engage_pipeline
 from engage_pipeline.cli.app import app
 from engage_pipeline.database import vocabulary
 from engage_pipeline.errors import EngageError
-from engage_pipeline.intake import normalise, records
+from engage_pipeline.intake import delimited, json_records, normalise
 from engage_pipeline.settings import PROJECT_ROOT, Settings
 
 README = PROJECT_ROOT / "README.md"
@@ -121,8 +121,9 @@ def test_every_reason_to_reject_a_row_is_documented():
         normalise.NO_IDENTITY,
         normalise.UNSTORABLE_TEXT,
         normalise.TEST_LEAD,
-        records.MALFORMED_QUOTES,
-        records.WRONG_FIELD_COUNT,
+        delimited.MALFORMED_QUOTES,
+        delimited.WRONG_FIELD_COUNT,
+        json_records.MALFORMED_JSON,
     }
     assert {code for code in codes if not is_named(f"`{code}`", CONCEPTS)} == set()
 

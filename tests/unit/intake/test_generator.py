@@ -1,14 +1,13 @@
 """Generated leads are deterministic, fictional and as disorderly as promised."""
 
 from pathlib import Path
+from typing import Any
 
 import phonenumbers
 
+from engage_pipeline.intake.batch import RejectedRow
 from engage_pipeline.intake.generator import AREA_CODES, write_generated_leads
-from engage_pipeline.intake.mapping import map_columns
-from engage_pipeline.intake.normalise import normalise
-from engage_pipeline.intake.records import read_records
-from engage_pipeline.intake.sniff import sniff
+from engage_pipeline.intake.reading import opened_reading
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -29,14 +28,16 @@ def test_every_area_code_gives_valid_american_numbers() -> None:
 def test_generated_leads_have_the_promised_share_of_trouble(tmp_path: Path) -> None:
     file = tmp_path / "leads.csv"
     write_generated_leads(file, rows=10_000, seed=3)
-    content = file.read_bytes()
-    found = sniff(content)
-    records = read_records(content, found)
-    leads = normalise(records, map_columns(found.headers, records.rows), region="US", lead_source_spellings={})
-    phones = {lead.phone_e164 for lead in leads.leads} - {None}
-    assert len(leads.leads) + len(leads.rejected) == 10_000
-    assert 0.01 < len(leads.rejected) / 10_000 < 0.03
-    assert {row.reason_code for row in leads.rejected} == {"wrong_field_count", "invalid_phone"}
+    leads: list[dict[str, Any]] = []
+    rejected: list[RejectedRow] = []
+    with opened_reading(file, {}, region="US", lead_source_spellings={}) as reading:
+        for _, cleaned in reading.batches():
+            leads += cleaned.rows.to_pylist()
+            rejected += cleaned.rejected
+    phones = {lead["phone_e164"] for lead in leads} - {None}
+    assert len(leads) + len(rejected) == 10_000
+    assert 0.01 < len(rejected) / 10_000 < 0.03
+    assert {row.reason_code for row in rejected} == {"wrong_field_count", "invalid_phone"}
     assert len(phones) > 8_000
-    assert 0.01 < sum("ai_call" in lead.suppressed_channels for lead in leads.leads) / 10_000 < 0.03
-    assert any(lead.email is None for lead in leads.leads)
+    assert 0.01 < sum("ai_call" in lead["suppressed_channels"] for lead in leads) / 10_000 < 0.03
+    assert any(lead["email"] is None for lead in leads)

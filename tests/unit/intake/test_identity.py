@@ -6,8 +6,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engage_pipeline.intake.identity import Person, resolve
-from engage_pipeline.intake.normalise import Lead
+from engage_pipeline.intake import identity
+from tests.unit.intake.rowwise import Lead, Person, resolve
 
 IDS = st.sampled_from([None, "1", "2", "3"])
 PHONES = st.sampled_from([None, "+12125550101", "+12125550102", "+12125550103"])
@@ -74,6 +74,29 @@ def test_resolving_agrees_with_reading_the_rows_one_by_one(rows: list[Keys], kno
     assert [everybody.index(person) for person in resolution.persons] == who
     assert resolution.conflict_lines == conflicts
     assert [(person.external_id, person.phone_e164, person.email) for person in everybody] == keys
+
+
+@given(rows=st.lists(KEYS, max_size=12), known=st.lists(KEYS, max_size=4).filter(distinct_ids))
+def test_the_keys_alone_say_who_a_row_is(rows: list[Keys], known: list[Keys]) -> None:
+    people = [known_person(number, keys) for number, keys in enumerate(known)]
+    resolution = resolve([lead(number, keys) for number, keys in enumerate(rows)], people, source_system="crm")
+    everybody = people + resolution.inserted
+    found = list(
+        identity.resolve(
+            [identity.KeyRow(number, UUID(int=1000 + number), *keys) for number, keys in enumerate(rows)],
+            [identity.KnownContact(UUID(int=number), *keys) for number, keys in enumerate(known)],
+        )
+    )
+    places = {each.person_id: None for each in [*map(known_person_row, range(len(known))), *found]}
+    numbers = {person_id: number for number, person_id in enumerate(places)}
+    assert [numbers[each.person_id] for each in found] == [everybody.index(each) for each in resolution.persons]
+    conflicts = [each.line_number for each in found if each.phone_is_of_other or each.email_is_of_other]
+    assert conflicts == resolution.conflict_lines
+    assert [each.is_known for each in found] == [person in people for person in resolution.persons]
+
+
+def known_person_row(number: int) -> identity.RowPerson:
+    return identity.RowPerson(0, UUID(int=number), True, False, False)
 
 
 def test_a_row_with_an_id_may_share_the_phone_of_another_id() -> None:

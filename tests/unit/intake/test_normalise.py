@@ -8,14 +8,12 @@ from hypothesis import strategies as st
 
 from engage_pipeline.intake.mapping import map_columns
 from engage_pipeline.intake.normalise import (
-    Leads,
-    normalise,
     split_name,
     split_tags,
     states_wish,
     typed_value,
 )
-from engage_pipeline.intake.records import Records
+from tests.unit.intake.rowwise import Leads, Records, normalise
 
 
 def clean(headers: list[str], *rows: list[str], spellings: dict[str, str] | None = None) -> Leads:

@@ -8,7 +8,8 @@ REGION ?= US
 ROWS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint check bench-webhooks bench-intake bench-match lock stop clean
+.PHONY: help demo dev test lint check bench-intake bench-match bench-webhooks bench-dispatch bench-latency soak
+.PHONY: lock stop clean
 
 help:
 	@echo "make demo [FILE=leads.csv] [REGION=US]  the whole pipeline once, on generated leads or a file of yours"
@@ -18,6 +19,9 @@ help:
 	@echo "make bench-intake [ROWS=1000000]        how fast lead files become contacts, beside a floor and a row loop"
 	@echo "make bench-webhooks                     events of providers taken, stored and applied"
 	@echo "make bench-match                        contacts matched per second, beside six peers and a floor"
+	@echo "make bench-dispatch                     actions sent per second, beside a bare loop and a worker that goes row by row"
+	@echo "make bench-latency                      seconds from a new lead to the request at the provider, on an idle system"
+	@echo "make soak                               the long crash and load suites"
 	@echo "make lock                               resolve requirements.lock again"
 	@echo "make stop                               stop the embedded PostgreSQL"
 
@@ -68,6 +72,15 @@ bench-webhooks: $(READY)
 bench-match: $(READY)
 	@$(BIN)/uv pip install -q -p $(BIN)/python --no-build-isolation -e '.[bench]'
 	@$(BIN)/python -m benchmarks.matching
+
+bench-dispatch: $(READY)
+	@$(BIN)/python -m benchmarks.dispatch
+
+bench-latency: $(READY)
+	@$(BIN)/python -m benchmarks.latency
+
+soak: $(READY)
+	@$(BIN)/python -m pytest -m soak tests
 
 stop: $(READY)
 	@$(BIN)/engage db stop

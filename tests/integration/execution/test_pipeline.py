@@ -78,6 +78,7 @@ async def test_a_request_to_terminate_waits_until_the_calls_in_flight_are_record
     try:
         sending = asyncio.create_task(send(small_chunks, lease))
         while "sending" not in small_chunks.statuses():
+            assert not sending.done()
             await asyncio.sleep(0.01)
         signal.raise_signal(number)
         await sending

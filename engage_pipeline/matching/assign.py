@@ -8,7 +8,8 @@ import pandas as pd
 
 from engage_pipeline.database.vocabulary import ASSIGNMENT_REASONS, CHANNELS
 from engage_pipeline.matching.columns import ContactColumns
-from engage_pipeline.matching.program import Program, Rows
+from engage_pipeline.matching.program import Program
+from engage_pipeline.matching.tables import Rows
 
 _REASON_CODES = {reason: code for code, reason in enumerate(ASSIGNMENT_REASONS)}
 
@@ -37,7 +38,7 @@ def assign(program: Program, columns: ContactColumns) -> Assigned:
     each. The last two keep the flow that won, and start nothing.
     """
     flows = program.winners(columns)
-    needed = np.append(_channels_of_flows(program), 0)[flows]
+    needed = program.channels[flows]
     addressable, allowed = _channels_of_contacts(columns, "_address"), _channels_of_contacts(columns, "")
     reasons = np.select(
         [
@@ -66,17 +67,6 @@ def assignments_frame(program: Program, columns: ContactColumns, assigned: Assig
             "reason": np.array(ASSIGNMENT_REASONS, dtype=object)[assigned.reasons],
         },
         dtype=object,
-    )
-
-
-def _channels_of_flows(program: Program) -> npt.NDArray[np.int64]:
-    """A bit for each channel that a flow has an action on."""
-    return np.array(
-        [
-            sum(1 << place for place, channel in enumerate(CHANNELS) if channel in {a.action_type for a in actions})
-            for actions in (flow.definition.actions for flow in program.flows)
-        ],
-        dtype=np.int64,
     )
 
 

@@ -13,7 +13,10 @@ from engage_pipeline.matching.attributes import Attribute
 
 Codes = npt.NDArray[np.int64]
 Instants = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
+# Digits that a 64-bit float keeps apart: within them, comparing floats is comparing decimals.
+EXACT_LENGTH = 15
 _COLUMNS = {"tag": "tags", "phone_country": "phone_e164"}
 
 
@@ -41,6 +44,7 @@ class ContactColumns:
     custom_field_names: Sequence[str]
     now: int
     _encoded: dict[Attribute, Encoded] = field(default_factory=dict)
+    _numbers: dict[Attribute, Floats | None] = field(default_factory=dict)
     _fields: pa.Array | None = None
 
     def __len__(self) -> int:
@@ -51,6 +55,12 @@ class ContactColumns:
         if attribute not in self._encoded:
             self._encoded[attribute] = _encode(self._raw(attribute))
         return self._encoded[attribute]
+
+    def numbers(self, attribute: Attribute) -> Floats | None:
+        """The custom field as floats, NaN where it is missing; None unless every value is a short JSON number."""
+        if attribute not in self._numbers:
+            self._numbers[attribute] = _short_numbers(self._raw(attribute))
+        return self._numbers[attribute]
 
     def created_at(self) -> Instants:
         """Microseconds since 1970, one a row; a contact without an instant does not occur."""
@@ -75,6 +85,22 @@ class ContactColumns:
         width = len(self.custom_field_names)
         place = self.custom_field_names.index(attribute.custom_field_name or "")
         return self._fields.take(pa.array(np.arange(place, width * len(self), width)))
+
+
+def _short_numbers(raw: Any) -> Floats | None:
+    """As `ContactColumns.numbers`; an exponent may reach beyond what a float holds, and is not taken."""
+    longest = pc.max(pc.binary_length(raw)).as_py() or 0
+    if longest > EXACT_LENGTH or raw.null_count == len(raw):
+        return None
+    letters = np.frombuffer(raw.buffers()[2], dtype=np.uint8) | 0x20
+    if (letters == ord("e")).any():
+        return None
+    try:
+        floats: Floats = raw.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        return None
+    # JSON has neither NaN nor infinity, but DuckDB lets them through.
+    return floats if np.isfinite(floats).sum() == len(raw) - raw.null_count else None
 
 
 def _encode(raw: Any) -> Encoded:

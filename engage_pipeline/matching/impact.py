@@ -14,8 +14,9 @@ from engage_pipeline.flows.plan import TenantPlan
 from engage_pipeline.flows.store import StoredFlow
 from engage_pipeline.matching.assign import Assigned, assign
 from engage_pipeline.matching.columns import ContactColumns
-from engage_pipeline.matching.program import Program, Rows
+from engage_pipeline.matching.program import Program
 from engage_pipeline.matching.recent import recent_contacts
+from engage_pipeline.matching.tables import Rows
 
 
 @dataclass(frozen=True)

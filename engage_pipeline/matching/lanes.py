@@ -17,13 +17,11 @@ import pyarrow.compute as pc
 
 from engage_pipeline.flows.values import comparable, folded, moments, plain_number
 from engage_pipeline.matching.attributes import texts_of
-from engage_pipeline.matching.columns import ContactColumns
+from engage_pipeline.matching.columns import EXACT_LENGTH, ContactColumns
 from engage_pipeline.matching.predicates import LaneKey, Mask, Test
 
 Classes = npt.NDArray[np.int64]
 
-# Digits that a 64-bit float keeps apart: within them, comparing floats is comparing decimals.
-_EXACT_LENGTH = 15
 _QUICK = r"^-?[0-9]+(\.[0-9]+)?$"  # what Arrow turns into floats; other spellings are read one by one
 # What values were seen is remembered up to here, then forgotten, so that memory does not grow with the contacts.
 _REMEMBERED = 200_000
@@ -158,8 +156,8 @@ class OrderedLane(Lane):
     def __init__(self, key: LaneKey, tests: Sequence[Test]) -> None:
         super().__init__(key, tests)
         self._thresholds: list[Any] = sorted({test.operand for test in tests if test.operator != "is_set"})
-        self._is_exact = key.kind != "number" or all(
-            len(format(each, "f")) <= _EXACT_LENGTH for each in self._thresholds if isinstance(each, Decimal)
+        self._is_exact = key.kind == "number" and all(
+            len(format(each, "f")) <= EXACT_LENGTH for each in self._thresholds if isinstance(each, Decimal)
         )
         self._cuts = np.array([float(each) for each in self._thresholds])
         if key.kind != "number":
@@ -180,6 +178,9 @@ class OrderedLane(Lane):
             if rows is not None:
                 instants = instants[rows]
             return self._cut(columns.now - instants if self.key.kind == "age" else instants)
+        if self._is_exact and (numbers := columns.numbers(self.key.attribute)) is not None:
+            wanted = numbers if rows is None else numbers[rows]
+            return np.where(np.isnan(wanted), 0, self._cut(wanted))
         encoded = columns.encoded(self.key.attribute)
         found = (
             self._numbers(encoded.distinct) if self.key.kind == "number" else self._instants(encoded.distinct, columns)
@@ -195,14 +196,17 @@ class OrderedLane(Lane):
         return answered & (at > 0)
 
     def _cut(self, values: "npt.NDArray[np.float64] | npt.NDArray[np.int64]") -> Classes:
-        below = np.searchsorted(self._cuts, values, side="left")
-        upto = np.searchsorted(self._cuts, values, side="right")
-        return (1 + below + upto).astype(np.int64)
+        if not len(self._cuts):
+            return np.ones(len(values), dtype=np.int64)
+        below = np.searchsorted(self._cuts, values)
+        on_it = self._cuts[np.minimum(below, len(self._cuts) - 1)] == values
+        found: Classes = 1 + 2 * below + on_it
+        return found
 
     def _numbers(self, distinct: pa.Array) -> Classes:
         bare = pc.utf8_trim(distinct, '"') if self.key.attribute.raw_kind == "json" else distinct
         is_plain = pc.match_substring_regex(bare, _QUICK).to_numpy(zero_copy_only=False)
-        is_short = pc.less_equal(pc.utf8_length(bare), _EXACT_LENGTH).to_numpy(zero_copy_only=False)
+        is_short = pc.less_equal(pc.utf8_length(bare), EXACT_LENGTH).to_numpy(zero_copy_only=False)
         found = np.zeros(len(distinct), dtype=np.int64)
         quick = is_plain & is_short if self._is_exact else np.zeros(len(distinct), dtype=np.bool_)
         plain = bare.filter(pa.array(quick)).cast(pa.float64())

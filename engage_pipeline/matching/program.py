@@ -2,87 +2,26 @@
 
 Each flow becomes rules, one bit a rule, 64 rules a word, a tenant's words in order of priority. For each class of a
 lane there is a row of words: which rules can still hold for a contact of that class. AND over the lanes; the lowest bit
-that is left is the answer. Rows with an answer leave before the next word.
+that is left is the answer. Lanes with few classes are joined beforehand, so that a row visits only words in which their
+AND leaves something. Rows with an answer leave before the next word.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import groupby
-from threading import Lock
+from threading import RLock
 
 import numpy as np
-import numpy.typing as npt
 
+from engage_pipeline.database.vocabulary import CHANNELS
 from engage_pipeline.flows.conditions import single_conditions
 from engage_pipeline.flows.store import StoredFlow
 from engage_pipeline.matching.columns import ContactColumns
 from engage_pipeline.matching.lanes import Classes, Lane, TextLane, lane_of
 from engage_pipeline.matching.predicates import Group, LaneKey, Mask, Node, Test, clauses, holds, node_of, tests_in
+from engage_pipeline.matching.tables import WORD, JoinedTable, Rows, Rule, Table, Words, few_classes, packed
 
-Words = npt.NDArray[np.uint64]
-Rows = npt.NDArray[np.int64]
-
-WORD = 64
 # A flow whose conditions would take more clauses is one rule that is evaluated directly where it would win.
 MOST_CLAUSES = 16
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One bit: for which flow, what each lane has to say, and the whole tree where clauses would be too many."""
-
-    flow: int
-    by_lane: Mapping[LaneKey, Node]
-    direct: Node | None = None
-
-
-class _Table:
-    """For each class of one lane, the words of all tenants: a bit is set where the lane does not rule the rule out."""
-
-    def __init__(self, lane: Lane, rules: Sequence[Rule | None]) -> None:
-        self.lane = lane
-        places: dict[Node, int] = {}
-        asks = np.zeros(len(rules), dtype=np.int64)
-        for bit, rule in enumerate(rules):
-            node = rule.by_lane.get(lane.key) if rule else None
-            if node is not None:
-                asks[bit] = 1 + places.setdefault(node, len(places))
-        self.nodes = list(places)
-        self._asks = asks
-        self.asking = np.packbits(asks > 0, bitorder="little").view("<u8").astype(np.uint64, copy=False)
-        self._test_places = {test: place for place, test in enumerate(lane.tests)}
-        self.word_count = len(rules) // WORD
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget every class."""
-        self.words: Words = np.zeros((0, self.word_count), dtype=np.uint64)
-        self._is_built = np.zeros(0, dtype=np.bool_)
-
-    def build(self, classes: Classes) -> None:
-        """Make sure that the words of these classes are there."""
-        missing = self.lane.class_count - len(self._is_built)
-        if missing > 0:
-            # Room to grow, so that a batch with a few new classes does not copy everything.
-            room = max(missing, len(self._is_built) // 2)
-            self.words = np.concatenate([self.words, np.zeros((room, self.word_count), dtype=np.uint64)])
-            self._is_built = np.append(self._is_built, np.zeros(room, dtype=np.bool_))
-        is_seen = np.zeros(len(self._is_built), dtype=np.bool_)
-        is_seen[classes] = True
-        new = np.flatnonzero(is_seen & ~self._is_built)
-        # A bounded number at a time: there is a byte a rule and class until the bits are packed.
-        for start in range(0, len(new), 512):
-            some = new[start : start + 512]
-            self.words[some] = self._words_of(some)
-        self._is_built[new] = True
-
-    def _words_of(self, classes: Classes) -> Words:
-        answers = self.lane.answers(classes)
-        possible = np.ones((len(classes), len(self.nodes) + 1), dtype=np.bool_)
-        for place, node in enumerate(self.nodes, start=1):
-            possible[:, place] = holds(node, lambda test: answers[:, self._test_places[test]], len(classes))
-        packed = np.ascontiguousarray(np.packbits(possible[:, self._asks], axis=1, bitorder="little"))
-        return packed.view("<u8").astype(np.uint64, copy=False)
 
 
 class Program:
@@ -91,6 +30,8 @@ class Program:
     Attributes:
         flows: every flow by tenant and priority; matching answers with positions in it.
         custom_field_names: the custom fields that conditions read, sorted; `ContactColumns` needs them in this order.
+        channels: for each flow the channels it has an action on, a bit each in the order of CHANNELS; one more place,
+            which -1 finds, is 0.
     """
 
     def __init__(self, flows: Sequence[StoredFlow]) -> None:
@@ -103,7 +44,8 @@ class Program:
                 if condition.custom_field_name
             }
         )
-        self._lock = Lock()
+        self.channels = np.array([*map(_channels_of, self.flows), 0], dtype=np.int64)
+        self._lock = RLock()
         self.nodes = [Group("all", tuple(map(node_of, flow.definition.trigger_conditions))) for flow in self.flows]
         self._lay_out_rules()
         tests: dict[LaneKey, dict[Test, None]] = {}
@@ -112,23 +54,27 @@ class Program:
                 tests.setdefault(test.lane, {})[test] = None
         self._lanes: dict[LaneKey, Lane] = {key: lane_of(key, list(own)) for key, own in tests.items()}
         asked = {key for rule in self.rules if rule for key in rule.by_lane}
-        self._tables = [_Table(lane, self.rules) for key, lane in self._lanes.items() if key in asked]
+        self._tables = [Table(lane, self.rules) for key, lane in self._lanes.items() if key in asked]
+        self._joined = JoinedTable([], self._present)
 
     def _lay_out_rules(self) -> None:
         self.rules: list[Rule | None] = []
-        self._first_word: dict[str, int] = {}
-        self._last_word: dict[str, int] = {}
+        self._tenants: dict[str, int] = {}
+        first_words: list[int] = []
+        last_words: list[int] = []
         numbered = enumerate(self.flows)
         for user_id, own in groupby(numbered, key=lambda pair: str(pair[1].user_id)):
-            self._first_word[user_id] = len(self.rules) // WORD
+            self._tenants[user_id] = len(first_words)
+            first_words.append(len(self.rules) // WORD)
             for number, _ in own:
                 self.rules.extend(_rules_of(number, self.nodes[number]))
             self.rules.extend([None] * (-len(self.rules) % WORD))
-            self._last_word[user_id] = len(self.rules) // WORD
+            last_words.append(len(self.rules) // WORD)
+        self._first_words = np.array(first_words, dtype=np.int64)
+        self._last_words = np.array(last_words, dtype=np.int64)
         self._flow_of_rule = np.array([rule.flow if rule else -1 for rule in self.rules], dtype=np.int64)
         self._is_direct = np.array([bool(rule and rule.direct) for rule in self.rules], dtype=np.bool_)
-        present = np.array([rule is not None for rule in self.rules], dtype=np.bool_)
-        self._present = np.packbits(present, bitorder="little").view("<u8").astype(np.uint64, copy=False)
+        self._present = packed(np.array([rule is not None for rule in self.rules], dtype=np.bool_))
 
     def winners(self, columns: ContactColumns) -> Rows:
         """For each row, the place in `flows` of the flow that wins; -1 where no flow of its tenant does.
@@ -141,66 +87,62 @@ class Program:
     def _winners(self, columns: ContactColumns) -> Rows:
         self._forget_rare()
         winner = np.full(len(columns), -1, dtype=np.int64)
-        word = columns.user_codes(self._first_word)
-        last = columns.user_codes(self._last_word)
-        rows = np.flatnonzero((word < last) & ~columns.mask("is_dnc"))
+        tenant = columns.user_codes(self._tenants)
+        rows = np.flatnonzero((tenant >= 0) & ~columns.mask("is_dnc"))
+        tenant = tenant[rows]
         eager, late = self._split(columns)
-        classes = []
-        for table in eager:
-            found = table.lane.classes(columns)
+        classes = {table: table.lane.classes(columns)[rows] for table in eager}
+        for table, found in classes.items():
             table.build(found)
-            classes.append(found)
+        joined = self._join(eager)
+        combination = joined.combinations([classes[table] for table in joined.tables], len(rows))
+        others = [(table, found) for table, found in classes.items() if table not in joined.tables]
         unknown = [np.full(len(columns), -1, dtype=np.int64) for _ in late]
-        at = word[rows]
-        while len(rows):
-            left = self._and(eager, classes, rows, at)
-            won = self._settle(columns, late, unknown, rows, at, left)
+        end = self._last_words[tenant]
+        at = joined.next_word[combination, self._first_words[tenant]].astype(np.int64)
+        # Places in `rows` of those that still have words to look at.
+        places = np.flatnonzero(at < end)
+        while len(places):
+            here = at[places]
+            left = joined.words[combination[places], here]
+            left, some = _and(left, others, places, here)
+            won = self._settle(columns, late, unknown, rows[places[some]], here[some], left)
             has_won = won >= 0
-            winner[rows[has_won]] = self._flow_of_rule[won[has_won]]
-            goes_on = ~has_won & (at + 1 < last[rows])
-            rows, at = rows[goes_on], at[goes_on] + 1
+            winner[rows[places[some[has_won]]]] = self._flow_of_rule[won[has_won]]
+            goes_on = np.ones(len(places), dtype=np.bool_)
+            goes_on[some[has_won]] = False
+            places = places[goes_on]
+            at[places] = joined.next_word[combination[places], at[places] + 1]
+            places = places[at[places] < end[places]]
         return winner
 
     def _forget_rare(self) -> None:
         forgotten = {key for key, lane in self._lanes.items() if isinstance(lane, TextLane) and lane.forget_rare()}
+        if forgotten:
+            self._joined = JoinedTable([], self._present)
         for table in self._tables:
             if table.lane.key in forgotten:
                 table.reset()
 
-    def _split(self, columns: ContactColumns) -> tuple[list[_Table], list[_Table]]:
-        eager: list[_Table] = []
-        late: list[_Table] = []
+    def _split(self, columns: ContactColumns) -> tuple[list[Table], list[Table]]:
+        eager: list[Table] = []
+        late: list[Table] = []
         for table in self._tables:
             lane = table.lane
             is_late = isinstance(lane, TextLane) and lane.is_expensive(columns)
             (late if is_late else eager).append(table)
         return eager, late
 
-    def _and(self, tables: Sequence[_Table], classes: Sequence[Rows], rows: Rows, at: Rows) -> Words:
-        """The words of the rows, over all these tables; rows that are down to nothing are left out on the way."""
-        left = self._present[at]
-        alive: Rows | None = None
-        kept: Words | None = None
-        for table, found in zip(tables, classes, strict=True):
-            if alive is None or kept is None:
-                left &= table.words[found[rows], at]
-                some = np.flatnonzero(left)
-                if 4 * len(some) < len(left):
-                    alive, kept = some, left[some]
-            else:
-                kept &= table.words[found[rows[alive]], at[alive]]
-                still = np.flatnonzero(kept)
-                if 4 * len(still) < len(kept):
-                    alive, kept = alive[still], kept[still]
-        if alive is not None and kept is not None:
-            left[:] = 0
-            left[alive] = kept
-        return left
+    def _join(self, eager: Sequence[Table]) -> JoinedTable:
+        tables = few_classes(eager, len(self._present))
+        if not self._joined.still_fits(tables):
+            self._joined = JoinedTable(tables, self._present)
+        return self._joined
 
     def _settle(
         self,
         columns: ContactColumns,
-        late: Sequence[_Table],
+        late: Sequence[Table],
         classes: Sequence[Rows],
         rows: Rows,
         at: Rows,
@@ -232,7 +174,7 @@ class Program:
 
     def _ask(
         self,
-        table: _Table,
+        table: Table,
         columns: ContactColumns,
         known: Rows,
         rows: Rows,
@@ -255,9 +197,25 @@ class Program:
     def answer(self, test: Test, columns: ContactColumns, rows: Rows) -> Mask:
         """Where the test holds among the rows."""
         lane = self._lanes[test.lane]
-        distinct, places = np.unique(lane.classes(columns, rows), return_inverse=True)
-        answered: Mask = lane.answers(distinct)[:, list(lane.tests).index(test)][places]
+        with self._lock:
+            distinct, places = np.unique(lane.classes(columns, rows), return_inverse=True)
+            answered: Mask = lane.answers(distinct)[:, list(lane.tests).index(test)][places]
         return answered
+
+
+def _and(left: Words, tables: Sequence[tuple[Table, Classes]], places: Rows, at: Rows) -> tuple[Words, Rows]:
+    """What the tables leave of the words, and where: only of rows in which something is left."""
+    some = np.arange(len(left))
+    for table, classes in tables:
+        left = left & table.words[classes[places[some]], at[some]]
+        alive = np.flatnonzero(left)
+        left, some = left[alive], some[alive]
+    return left, some
+
+
+def _channels_of(flow: StoredFlow) -> int:
+    used = {action.action_type for action in flow.definition.actions}
+    return sum(1 << place for place, channel in enumerate(CHANNELS) if channel in used)
 
 
 def _rules_of(number: int, node: Node) -> list[Rule]:

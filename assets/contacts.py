@@ -26,7 +26,10 @@ class Upload(dg.Config):
     " row with a reason.",
     check_specs=[
         dg.AssetCheckSpec(
-            "reject_rate", asset="contacts", description="At most 5 % of an upload's rows are rejected, else a warning."
+            "reject_rate",
+            asset="contacts",
+            description="At most 5 % of an upload's rows are rejected, else a warning. Above the tenant's threshold the"
+            " upload is held, which is an error until somebody releases or discards it.",
         )
     ],
 )
@@ -44,13 +47,18 @@ def contacts(engage: EngageResource, config: Upload) -> dg.MaterializeResult:  #
 
 
 def _reject_rate(books: UploadBooks) -> dg.AssetCheckResult:
-    """A warning only: what was loaded is good, and nothing downstream waits for it."""
+    """A warning where the rest was loaded, which is good; an error where the upload is held."""
     rate = books.rows_rejected / books.rows_read if books.rows_read else 0.0
     return dg.AssetCheckResult(
         check_name="reject_rate",
-        passed=rate <= WARNING_REJECT_RATE,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"upload_id": str(books.upload_id), "reject_rate": rate, "warns_above": WARNING_REJECT_RATE},
+        passed=rate <= WARNING_REJECT_RATE and books.status != "held",
+        severity=dg.AssetCheckSeverity.ERROR if books.status == "held" else dg.AssetCheckSeverity.WARN,
+        metadata={
+            "upload_id": str(books.upload_id),
+            "reject_rate": rate,
+            "warns_above": WARNING_REJECT_RATE,
+            "held": books.status == "held",
+        },
     )
 
 
@@ -72,6 +80,7 @@ def _metadata(engage: EngageResource, books: UploadBooks) -> dict[str, dg.Metada
                 "updated": books.rows_updated,
                 "duplicate": books.rows_duplicate,
                 "rejected": books.rows_rejected,
+                **({"held": books.rows_held} if books.rows_held else {}),
             },
             name="became",
             count="rows",
@@ -85,6 +94,8 @@ def _metadata(engage: EngageResource, books: UploadBooks) -> dict[str, dg.Metada
         )
         metadata["unreachable_contacts"] = books.findings.unreachable_contacts
         metadata["identity_conflicts"] = books.findings.identity_conflicts
+        if books.findings.preview:
+            metadata["preview"] = records_table(books.findings.preview)
     if books.refusal_code:
         metadata["refusal"] = books.refusal_code
     if upload.column_mapping:

@@ -1,6 +1,11 @@
 """`engage upload`, `engage uploads` and `engage generate-leads`: lead files, and what became of them."""
 
+import codecs
 import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -8,22 +13,53 @@ from uuid import UUID
 import typer
 from rich import box
 from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from engage_pipeline.database.connections import connect, database_url
+from engage_pipeline.clock import utc_now
+from engage_pipeline.database.connections import Connection, connect, database_url
 from engage_pipeline.database.tenants import find_tenant
+from engage_pipeline.intake import held
 from engage_pipeline.intake.generator import write_generated_leads
-from engage_pipeline.intake.inbox import place_in_inbox
+from engage_pipeline.intake.inbox import upload_file
 from engage_pipeline.intake.preview import Preview, preview
 from engage_pipeline.intake.rejects import write_rejects
-from engage_pipeline.intake.uploads import RejectReason, Upload, find_upload, latest_uploads, reject_reasons
+from engage_pipeline.intake.uploads import (
+    RejectReason,
+    Upload,
+    UploadOptions,
+    find_upload,
+    latest_uploads,
+    reject_reasons,
+)
 from engage_pipeline.settings import load_settings
 
 app = typer.Typer(help="Lead files: what was loaded, and what was refused.", no_args_is_help=True)
 out = Console(highlight=False)
 
 ExistingFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+
+
+class FileKind(StrEnum):
+    """`sniff.KINDS`, as typer takes them."""
+
+    DELIMITED = "delimited"
+    WORKBOOK = "workbook"
+    JSON = "json"
+    JSON_LINES = "json_lines"
+    PARQUET = "parquet"
+
+
+class KnownContacts(StrEnum):
+    """`vocabulary.KNOWN_CONTACTS`, as typer takes them."""
+
+    UPDATE = "update"
+    LEAVE = "leave"
+
+
+POLL_SECONDS = 0.25
+_BOOKS = ("read", "inserted", "updated", "duplicate", "rejected", "held")
 AsJson = Annotated[bool, typer.Option("--json", help="Plain JSON for programs.")]
 
 
@@ -32,6 +68,14 @@ def upload(
     tenant: Annotated[str, typer.Option(help="Whose leads they are.")] = "demo",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be read, and write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: plain JSON for programs.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Show the rows as they are read, and the books.")] = False,
+    kind: Annotated[FileKind | None, typer.Option("--format", help="What the file is, if not as sniffed.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of a text, such as utf-8, cp1252 or utf-16.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Between fields: one character, or tab.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="Of a workbook with several.")] = None,
+    known_contacts: Annotated[
+        KnownContacts | None, typer.Option(help="Update or leave contacts that are known, for this file.")
+    ] = None,
 ) -> None:
     """Put FILE into the inbox of a tenant. The pipeline notices it there; nothing is loaded by this command.
 
@@ -39,19 +83,113 @@ def upload(
     """
     if as_json and not dry_run:
         raise typer.BadParameter("--json goes with --dry-run")
+    options = _options(kind, encoding, delimiter, sheet, known_contacts)
     settings = load_settings()
     with connect(database_url(settings)) as connection:
         found = find_tenant(connection, tenant)
-    if dry_run:
-        seen = preview(file, region=found.default_phone_region)
-        if as_json:
-            _print_json(seen.as_json())
-        else:
-            _draw_preview(seen)
-        return
-    place = place_in_inbox(settings, tenant, file)
-    out.print(f"in the inbox: {place.relative_to(settings.inbox)}", markup=False, soft_wrap=True)
-    out.print("next: engage uploads list (while `engage dev` runs)", markup=False)
+        if dry_run:
+            with _rows_shown("reading") as show_rows:
+                seen = preview(file, region=found.default_phone_region, options=options, on_progress=show_rows)
+            if as_json:
+                _print_json(seen.as_json())
+            else:
+                _draw_preview(seen)
+            return
+        upload_id, place = upload_file(connection, settings, found, file, options=options, now=utc_now())
+        out.print(f"in the inbox: {place.relative_to(settings.inbox)}", markup=False, soft_wrap=True)
+        if not wait:
+            out.print(f"next: engage uploads show {upload_id} (while `engage dev` runs)", markup=False, soft_wrap=True)
+            return
+        done = _waited_for(connection, upload_id)
+        _draw(done, reject_reasons(connection, upload_id))
+    if done.status not in ("loaded", "repeated"):
+        raise typer.Exit(1)
+
+
+def _options(
+    kind: FileKind | None,
+    encoding: str | None,
+    delimiter: str | None,
+    sheet: str | None,
+    known_contacts: KnownContacts | None,
+) -> UploadOptions:
+    """What was given, checked; what was not is absent."""
+    options: UploadOptions = {}
+    if kind:
+        options["format"] = kind.value
+    if encoding:
+        try:
+            options["encoding"] = codecs.lookup(encoding).name
+        except LookupError as error:
+            raise typer.BadParameter(f"there is no encoding {encoding!r}", param_hint="--encoding") from error
+    if delimiter:
+        delimiter = "\t" if delimiter in ("tab", "\\t") else delimiter
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            raise typer.BadParameter("it is one character, and no quote or line end", param_hint="--delimiter")
+        options["delimiter"] = delimiter
+    if sheet:
+        options["sheet"] = sheet
+    if known_contacts:
+        options["known_contacts"] = known_contacts.value
+    return options
+
+
+def _waited_for(connection: Connection, upload_id: UUID) -> Upload:
+    """The upload once it is finished, however it ended."""
+    with _rows_shown("waiting for the pipeline") as show_rows:
+        while (found := find_upload(connection, upload_id)).is_open:
+            show_rows(found.rows_seen or 0, found.status)
+            time.sleep(POLL_SECONDS)
+    return found
+
+
+@contextmanager
+def _rows_shown(doing: str) -> Iterator[Callable[..., None]]:
+    """A bar on stderr with rows and rows a second; call what it gives with the rows so far."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} rows"),
+        TextColumn("{task.fields[speed]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(doing, total=None, speed="")
+
+        def show_rows(rows: int, status: str = doing) -> None:
+            progress.update(
+                task, completed=rows, description="waiting for the pipeline" if status == "waiting" else status
+            )
+            speed = progress.tasks[task].speed
+            progress.update(task, speed=f"{speed:,.0f} rows/s" if speed else "")
+
+        yield show_rows
+
+
+@app.command()
+def release(upload_id: UUID) -> None:
+    """Load a held upload whatever its share of rejected rows. A running system does it; this command only asks.
+
+    Example: engage uploads release 0199d3a0-5a5e-7c3e-8f5b-2f1f0c6f6d11
+    """
+    settings = load_settings()
+    with connect(database_url(settings)) as connection:
+        released = held.release(connection, settings, upload_id)
+    out.print(f"{released.file_name} of {released.tenant_name} is released", markup=False, soft_wrap=True)
+    out.print(f"next: engage uploads show {upload_id} (while `engage dev` runs)", markup=False, soft_wrap=True)
+
+
+@app.command()
+def discard(upload_id: UUID) -> None:
+    """Make nothing of a held upload. Its suppressions still count, and its rejected rows can still be written out.
+
+    Example: engage uploads discard 0199d3a0-5a5e-7c3e-8f5b-2f1f0c6f6d11
+    """
+    settings = load_settings()
+    with connect(database_url(settings)) as connection:
+        discarded = held.discard(connection, settings, upload_id, now=utc_now())
+    out.print(f"{discarded.file_name} of {discarded.tenant_name} is discarded", markup=False, soft_wrap=True)
 
 
 def generate_leads(
@@ -86,7 +224,7 @@ def list_uploads(
     table.add_column(no_wrap=True)
     for each in uploads:
         table.add_row(Text(str(each.upload_id), style="bold"), Text(each.status), Text(each.inbox_path))
-        books = zip(("read", "inserted", "updated", "duplicate", "rejected"), _counts(each), strict=True)
+        books = zip(_BOOKS, _counts(each), strict=True)
         table.add_row("", "", ", ".join(f"{name} {count:,}" for name, count in books if count))
     out.print(table)
 
@@ -132,10 +270,19 @@ def _draw(upload: Upload, reasons: list[RejectReason]) -> None:
         out.print(f"{upload.refusal_code}: {upload.refusal_reason}", markup=False)
     if upload.repeat_of:
         out.print(f"the same bytes as upload {upload.repeat_of}, so nothing was read", markup=False)
-    if upload.status == "loaded":
-        books = Table("read", "inserted", "updated", "duplicate", "rejected")
-        books.add_row(*map(str, _counts(upload)))
+    if upload.rows_read:
+        shown = [(name, count) for name, count in zip(_BOOKS, _counts(upload), strict=True) if count or name != "held"]
+        books = Table(*(name for name, _ in shown))
+        books.add_row(*(f"{count:,}" for _, count in shown))
         out.print(books)
+    if upload.status == "held":
+        out.print(
+            "held: too many of its rows are rejected, so none is a contact; what they say no to counts already",
+            markup=False,
+            soft_wrap=True,
+        )
+        out.print(f"load it as it is:   engage uploads release {upload.upload_id}", markup=False, soft_wrap=True)
+        out.print(f"make nothing of it: engage uploads discard {upload.upload_id}", markup=False, soft_wrap=True)
     if upload.findings:
         _draw_findings(upload.findings)
     if reasons:
@@ -145,7 +292,12 @@ def _draw(upload: Upload, reasons: list[RejectReason]) -> None:
 def _draw_preview(seen: Preview) -> None:
     shown = seen.format
     packing = f", packed with {shown['packing']}" if shown["packing"] else ""
-    kind = f"{shown['encoding']}, delimiter {shown['delimiter']!r}, {shown['line_end']}{packing}"
+    details = [shown["kind"].replace("_", " "), shown["encoding"], shown["line_end"]]
+    if shown["delimiter"]:
+        details.insert(2, f"delimiter {shown['delimiter']!r}")
+    if shown["sheet"]:
+        details.append(f"sheet {shown['sheet']!r}")
+    kind = ", ".join(detail for detail in details if detail) + packing
     out.print(f"{kind}; ids belong to {seen.source_system}", markup=False, soft_wrap=True)
     columns = Table("column", "becomes", "for example")
     for column in seen.columns:
@@ -186,6 +338,7 @@ def _counts(upload: Upload) -> tuple[int, ...]:
         upload.rows_updated,
         upload.rows_duplicate,
         upload.rows_rejected,
+        upload.rows_held,
     )
 
 

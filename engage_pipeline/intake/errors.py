@@ -1,6 +1,7 @@
 """What a person can mend about a lead file."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from engage_pipeline.errors import EngageError
 
@@ -32,6 +33,32 @@ class NoRejectedRows(EngageError):
             what=f"upload {upload_id} has no rejected rows",
             why="every row of it is a contact, or nothing of it was loaded",
             fix=f"see its books: engage uploads show {upload_id}",
+        )
+
+
+class NotHeld(EngageError):
+    """An upload was to be released or discarded, and it is not held."""
+
+    code = "not-held"
+
+    def __init__(self, upload_id: str, status: str) -> None:
+        super().__init__(
+            what=f"upload {upload_id} is {status}, not held",
+            why="only an upload with more rejected rows than its tenant allows waits for a decision",
+            fix="see which uploads are held: engage uploads list",
+        )
+
+
+class HeldFileMissing(EngageError):
+    """The file of a held upload was taken away, so it cannot be loaded."""
+
+    code = "held-file-missing"
+
+    def __init__(self, upload_id: str, place: Path) -> None:
+        super().__init__(
+            what=f"the file of the held upload {upload_id} is gone",
+            why=f"it is not at {place}",
+            fix=f"put it back, or discard the upload and upload the file again: engage uploads discard {upload_id}",
         )
 
 

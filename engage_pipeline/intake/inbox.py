@@ -3,7 +3,8 @@
 import json
 import logging
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -11,9 +12,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+from psycopg.types.json import Jsonb
+
 from engage_pipeline.database import leases
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.statements import load_statement
+from engage_pipeline.database.tenants import Tenant
 from engage_pipeline.intake.uploads import Upload, uploads_of_paths
 from engage_pipeline.settings import Settings
 
@@ -38,16 +42,49 @@ def place_in_inbox(settings: Settings, tenant_name: str, file: Path) -> Path:
     Returns:
         Where it is now; the name has a number when the folder has one of that name already.
     """
+    with _copied(settings, tenant_name, file) as (hidden, place):
+        hidden.replace(place)
+        return place
+
+
+def upload_file(
+    connection: Connection, settings: Settings, tenant: Tenant, file: Path, *, options: Mapping[str, Any], now: datetime
+) -> tuple[UUID, Path]:
+    """Copy `file` to the inbox together with an upload that waits for it, both or none.
+
+    Args:
+        options: what is known about the file besides its bytes: see `uploads.UploadOptions`.
+
+    Returns:
+        The upload's id, and where the file is.
+    """
+    with _copied(settings, tenant.name, file) as (hidden, place):
+        waiting = {
+            "user_id": tenant.user_id,
+            "file_name": place.name,
+            "inbox_path": place.relative_to(settings.inbox).as_posix(),
+            "file_bytes": hidden.stat().st_size,
+            "options": Jsonb(dict(options)),
+            "now": now,
+        }
+        with connection.transaction():
+            # Before the file is in its place, where a sensor would register it without the options.
+            [(upload_id,)] = connection.execute(load_statement(HERE, "register_upload"), waiting).fetchall()
+            hidden.replace(place)
+        return upload_id, place
+
+
+@contextmanager
+def _copied(settings: Settings, tenant_name: str, file: Path) -> Iterator[tuple[Path, Path]]:
+    """A hidden copy in the tenant's folder, and the place that is reserved for it."""
     folder = settings.inbox / tenant_name
     folder.mkdir(parents=True, exist_ok=True)
     hidden = folder / f".{uuid4().hex}"
     try:
         shutil.copyfile(file, hidden)
-        place = _reserved_place(folder, file)
-        hidden.replace(place)
+        yield hidden, _reserved_place(folder, file)
     finally:
         hidden.unlink(missing_ok=True)
-    return place
 
 
 def waiting_uploads(connection: Connection, settings: Settings, *, now: datetime) -> list[tuple[UUID, int]]:
@@ -109,10 +146,14 @@ def file_away(settings: Settings, upload: Upload) -> Path:
     _write_whole(place.with_name(f"{place.name}.json"), upload.as_json())
     # Once it has been moved, a file of that name in the inbox is another one.
     if not place.exists():
+        source = settings.inbox / upload.inbox_path
         try:
-            (settings.inbox / upload.inbox_path).replace(place)
+            source.replace(place)
         except FileNotFoundError:
             logger.warning("the file of upload %s is no longer in the inbox", upload.upload_id)
+        if source.is_relative_to(settings.inbox / ".."):
+            # It was held; the report of that is overtaken.
+            source.with_name(f"{source.name}.json").unlink(missing_ok=True)
     return place
 
 
@@ -179,6 +220,7 @@ def _register(connection: Connection, file: _InboxFile, user_id: UUID, *, now: d
             "file_name": file.name,
             "inbox_path": file.inbox_path,
             "file_bytes": file.byte_count,
+            "options": Jsonb({}),
             "now": now,
         },
     ).fetchall()

@@ -1,10 +1,11 @@
 """One upload from its inbox file to contacts, under its lease."""
 
+import time
 from datetime import UTC, datetime
 from uuid import UUID
 
 from engage_pipeline.database import leases
-from engage_pipeline.database.connections import connect
+from engage_pipeline.database.connections import Connection, connect
 from engage_pipeline.database.errors import LeaseLost
 from engage_pipeline.intake.inbox import file_away
 from engage_pipeline.intake.load import load_upload
@@ -28,8 +29,31 @@ def ingest(url: str, settings: Settings, upload_id: UUID, attempt: int) -> Uploa
         try:
             with leases.kept_alive(url, lease, lease_seconds=settings.lease_seconds):
                 path = settings.inbox / upload.inbox_path
-                books = load_upload(url, lease, path=path, tenant=upload.tenant, now=datetime.now(UTC))
+                books = load_upload(
+                    url,
+                    lease,
+                    path=path,
+                    tenant=upload.tenant,
+                    now=datetime.now(UTC),
+                    on_progress=_Noted(connection, upload_id),
+                )
         except LeaseLost:
             return None
         file_away(settings, find_upload(connection, upload_id))
         return books
+
+
+class _Noted:
+    """Writes how many rows were read where others can see it, once a second at most."""
+
+    def __init__(self, connection: Connection, upload_id: UUID) -> None:
+        self.connection, self.upload_id = connection, upload_id
+        self.noted_at = 0.0
+
+    def __call__(self, rows_seen: int) -> None:
+        if time.monotonic() - self.noted_at >= 1:
+            self.noted_at = time.monotonic()
+            self.connection.execute(
+                "update lead_uploads set rows_seen = %s where id = %s and status = 'running'",
+                [rows_seen, self.upload_id],
+            )

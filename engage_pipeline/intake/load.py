@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from engage_pipeline.database.connections import Connection, connect
@@ -25,6 +26,7 @@ from engage_pipeline.intake.staging import stage
 from engage_pipeline.intake.table import file_facts, opened_table
 from engage_pipeline.intake.uploads import UploadBooks, UploadFindings
 from engage_pipeline.intake.vectors import CleanBatch
+from engage_pipeline.masking import mask_personal
 
 HERE = Path(__file__).parent
 
@@ -183,7 +185,9 @@ class _Load:
             rows_updated=merged.updated,
             rows_duplicate=usable - merged.inserted - merged.updated,
             rows_rejected=rejected,
-            findings=UploadFindings(merged.wishes, merged.unreachable_contacts, merged.identity_conflicts),
+            findings=UploadFindings(
+                merged.wishes, merged.unreachable_contacts, merged.identity_conflicts, _preview(self.connection)
+            ),
         )
 
 
@@ -204,6 +208,14 @@ def _lead_source_spellings(connection: Connection, tenant: Tenant) -> dict[str, 
 def _clean_batches(reading: Reading) -> Iterator[CleanBatch]:
     for _, cleaned in reading.batches():
         yield cleaned
+
+
+def _preview(connection: Connection) -> list[dict[str, str | int]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return [
+            {name: mask_personal(value) if isinstance(value, str) else value for name, value in row.items()}
+            for row in cursor.execute(load_statement(HERE, "preview_leads")).fetchall()
+        ]
 
 
 def _address_headers(mapping: ColumnMapping) -> dict[str, str]:

@@ -1,10 +1,10 @@
 """Uploads as the ledger knows them: the books of one file, and reading them back. Changes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -15,6 +15,21 @@ from engage_pipeline.database.tenants import Tenant
 from engage_pipeline.intake.errors import NoUpload
 
 HERE = Path(__file__).parent
+
+
+class UploadOptions(TypedDict, total=False):
+    """What is asked for beside a file, kept in `lead_uploads.options`; what is absent is sniffed, or the tenant's.
+
+    `format` is one of `sniff.KINDS`. `known_contacts` is one of `vocabulary.KNOWN_CONTACTS`. With `accept_rejects` the
+    upload is loaded whatever its share of rejected rows.
+    """
+
+    format: str
+    encoding: str
+    delimiter: str
+    sheet: str
+    known_contacts: str
+    accept_rejects: bool
 
 
 @dataclass(frozen=True)
@@ -28,11 +43,13 @@ class UploadFindings:
             reaches them.
         identity_conflicts: rows whose keys mean different contacts. The first key decided, and the address that is
             somebody else's stayed there; the row's contact keeps it as a custom field only.
+        preview: the first rows as contacts, masked.
     """
 
     wishes: dict[str, int]
     unreachable_contacts: int
     identity_conflicts: int
+    preview: list[dict[str, str | int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def test_leads_are_generated_and_put_into_the_inbox(engage: CliRunner, tenant: T
     result = engage.invoke(app, ["upload", str(file)])
     assert result.exit_code == 0, result.output
     assert (tmp_path / "home/inbox/demo/leads.csv").read_bytes() == file.read_bytes()
-    assert "engage uploads list" in result.output
+    assert "engage uploads show" in result.output
 
 
 def test_a_dry_run_shows_format_columns_and_rejects_and_writes_nothing(

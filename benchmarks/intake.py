@@ -32,6 +32,7 @@ from engage_pipeline.database.migrate import migrate
 from engage_pipeline.database.tenants import ensure_tenant
 from engage_pipeline.intake.generator import HEADERS, write_generated_leads
 from engage_pipeline.intake.load import load_upload
+from engage_pipeline.settings import Settings
 
 RESULTS = Path(__file__).parent / "results" / "intake.json"
 DUPLICATES = 0.05
@@ -118,7 +119,7 @@ def _engage(url: str, file: Path) -> dict[str, Any]:
         lease = acquire(connection, "lead_uploads", row[0], attempt=1, lease_seconds=3600)
     assert lease is not None
     begun = time.perf_counter()
-    books = load_upload(url, lease, path=file, tenant=tenant, now=datetime.now(UTC))
+    books = load_upload(url, lease, path=file, tenant=tenant, settings=Settings(), now=datetime.now(UTC))
     seconds = round(time.perf_counter() - begun, 2)
     return {"seconds": seconds, **{name: value for name, value in books.as_metadata().items() if name != "upload_id"}}
 

@@ -7,16 +7,24 @@ from assets.flow_action_logs import flow_action_logs
 from assets.flow_assignments import flow_assignments
 from assets.flow_executions import flow_executions
 from assets.warehouse import warehouse
-from engage_pipeline.jobs import dispatch_due_actions, engage_new_contacts, ingest_leads, refresh_warehouse
+from engage_pipeline.jobs import (
+    apply_retention,
+    dispatch_due_actions,
+    engage_new_contacts,
+    ingest_leads,
+    refresh_warehouse,
+)
 from engage_pipeline.resources import EngageResource, MicroBatchRun
 from sensors.lead_uploads import lead_uploads
 from sensors.micro_batches import due_actions, new_contacts
 from sensors.provider_events import provider_events
+from sensors.retention import daily_retention
 from sensors.warehouse_refresh import warehouse_refresh
 
 defs = dg.Definitions(
     assets=[contacts, flow_assignments, flow_executions, flow_action_logs, warehouse],
-    jobs=[ingest_leads, engage_new_contacts, dispatch_due_actions, refresh_warehouse],
+    jobs=[ingest_leads, engage_new_contacts, dispatch_due_actions, refresh_warehouse, apply_retention],
+    schedules=[daily_retention],
     sensors=[lead_uploads, new_contacts, due_actions, provider_events, warehouse_refresh],
     resources={
         "engage": EngageResource(),

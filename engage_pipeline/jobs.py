@@ -8,6 +8,7 @@ from assets.contacts import contacts
 from assets.flow_action_logs import flow_action_logs
 from assets.flow_assignments import flow_assignments
 from assets.flow_executions import flow_executions
+from assets.retention import clear_expired
 from assets.warehouse import GROUP as WAREHOUSE_GROUP
 
 _ALIKE: dict[str, Any] = {
@@ -41,3 +42,9 @@ refresh_warehouse = dg.define_asset_job(
     description="Rebuild the warehouse now; automation does it by itself after every engagement run.",
     **_ALIKE,
 )
+
+
+@dg.job(description="Clear what is older than the days that the settings give it.", **_ALIKE)
+def apply_retention() -> None:
+    """Clear once; the schedule asks for it every night."""
+    clear_expired()

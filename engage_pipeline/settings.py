@@ -76,6 +76,18 @@ class Settings(BaseSettings):
     warehouse_interval_seconds: Annotated[int, Field(ge=1)] = 60
     """The warehouse is rebuilt at most this often."""
 
+    keep_rejected_rows_days: Annotated[int, Field(ge=1)] = 90
+    """How long a rejected row keeps what it said, so that it can be mended."""
+
+    keep_files_days: Annotated[int, Field(ge=1)] = 90
+    """How long a lead file that is loaded or refused is kept."""
+
+    keep_requests_days: Annotated[int, Field(ge=1)] = 365
+    """How long an action log keeps its request, and what was said, such as a transcript."""
+
+    keep_provider_events_days: Annotated[int, Field(ge=1)] = 30
+    """How long an applied event of a provider keeps its body."""
+
     @property
     def inbox(self) -> Path:
         """Lead files to load: `inbox/<tenant name>/<file>`."""
@@ -95,6 +107,11 @@ class Settings(BaseSettings):
     def held(self) -> Path:
         """Where a file waits whose upload is held."""
         return self.home / "held"
+
+    @property
+    def suppression_key(self) -> Path:
+        """The key under which the suppression list knows forgotten people."""
+        return self.home / "suppression.key"
 
     @property
     def warehouse(self) -> Path:

@@ -8,7 +8,7 @@ import psycopg
 import typer
 from rich.console import Console
 
-from engage_pipeline.cli import accounts, database, flows, stack, stats, suppressions, templates, uploads
+from engage_pipeline.cli import accounts, contacts, database, flows, stack, stats, suppressions, templates, uploads
 from engage_pipeline.cli.explain import explain
 from engage_pipeline.cli.sandbox import sandbox
 from engage_pipeline.cli.webhooks import webhooks
@@ -27,6 +27,7 @@ app.command()(stack.dev)
 app.command()(uploads.upload)
 app.add_typer(uploads.app, name="uploads")
 app.command()(suppressions.suppress)
+app.add_typer(contacts.app, name="contacts")
 app.add_typer(flows.app, name="flows")
 app.command()(explain)
 app.command()(stats.stats)

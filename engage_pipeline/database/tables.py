@@ -309,6 +309,7 @@ contacts = Table(
         server_default=text("'{}'::text[]"),
         comment="where the contact may be, by its number or country; empty when nobody knows",
     ),
+    _instant("forgotten_at"),
     # A trigger suppresses the addresses of such a contact, and of one with a DNC tag; see migration 0003.
     Column(
         "suppressed_channels",
@@ -343,10 +344,16 @@ suppressions = Table(
     metadata,
     Column("user_id", Uuid, ForeignKey("users.id"), primary_key=True),
     Column("channel", Text, primary_key=True),
-    Column("address", Text, primary_key=True, comment="phone_e164 or normalised e-mail"),
+    Column(
+        "address",
+        Text,
+        primary_key=True,
+        comment="phone_e164, normalised e-mail, or a keyed hash of somebody forgotten",
+    ),
     Column("source", Text, nullable=False, comment="where the wish was stated, e.g. the upload's column"),
     _instant("created_at", required=True, now=True),
     _one_of("channel", CHANNELS),
+    Index("idx_suppressions_forgotten", "user_id", postgresql_where=text("starts_with(address, 'hmac-sha256:')")),
     comment="Addresses that said no to a channel. A later upload never lifts one.",
 )
 

@@ -2,7 +2,9 @@
 -- On every other log that was sent, only the outcome changes. An outcome of no higher rank than the one that is known changes
 -- nothing: events are repeated and come out of order. Executions are locked before their logs, as in select_due_logs.
 with held as (
-    select id
+    select
+        id,
+        contact_id
     from flow_executions
     where
         id in (
@@ -30,7 +32,7 @@ told as (
         given.outcome,
         given.occurred_at,
         given.provider_message_id,
-        given.detail,
+        case when contacts.forgotten_at is null then given.detail else '{}' end as detail,
         given.cost_cents,
         given.call_seconds,
         case
@@ -54,6 +56,7 @@ told as (
     )
     inner join flow_action_logs as logs on given.action_log_id = logs.id
     inner join held on logs.execution_id = held.id
+    inner join contacts on held.contact_id = contacts.id
     inner join timeouts on logs.action_type = timeouts.channel
     left join ranks on logs.outcome = ranks.outcome
     where

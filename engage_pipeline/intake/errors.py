@@ -91,3 +91,16 @@ class InvalidMapping(EngageError):
             why="; ".join(complaints),
             fix="write it as docs/uploads.md shows",
         )
+
+
+class SuppressionKeyMissing(EngageError):
+    """Forgotten people are known by hashes of another key than the one that is here."""
+
+    code = "suppression-key-missing"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            what="nobody can tell whether the leads are people who asked to be forgotten",
+            why=f"the suppression list was hashed with another key than the one in {path}",
+            fix="put the installation's own suppression.key back, from its backup",
+        )

@@ -34,6 +34,7 @@ def ingest(url: str, settings: Settings, upload_id: UUID, attempt: int) -> Uploa
                     lease,
                     path=path,
                     tenant=upload.tenant,
+                    settings=settings,
                     now=datetime.now(UTC),
                     on_progress=_Noted(connection, upload_id),
                 )

@@ -19,6 +19,7 @@ from engage_pipeline.database.leases import Lease
 from engage_pipeline.database.statements import load_statement
 from engage_pipeline.database.tenants import Tenant
 from engage_pipeline.intake.errors import FileRefused
+from engage_pipeline.intake.forgotten import suppress_returning
 from engage_pipeline.intake.mapping import ColumnMapping
 from engage_pipeline.intake.merge import merge_leads
 from engage_pipeline.intake.reading import Reading
@@ -27,6 +28,7 @@ from engage_pipeline.intake.table import file_facts, opened_table
 from engage_pipeline.intake.uploads import UploadBooks, UploadFindings
 from engage_pipeline.intake.vectors import CleanBatch
 from engage_pipeline.masking import mask_personal
+from engage_pipeline.settings import Settings
 
 HERE = Path(__file__).parent
 
@@ -60,6 +62,7 @@ def load_upload(
     *,
     path: Path,
     tenant: Tenant,
+    settings: Settings,
     now: datetime,
     on_progress: Callable[[int], None] = no_progress,
 ) -> UploadBooks:
@@ -68,7 +71,8 @@ def load_upload(
     A known contact takes what the file adds or changes; it loses no value and no tag, and is not new again. By the
     tenant's policy or the upload's it is left as it is instead, but for wishes. Do Not Call suppresses `ai_call` only
     and Do Not Email `email`; a column for Do Not Contact gives the DNC tag, which suppresses every channel. A wish is
-    kept on the contact and by each of its addresses, those of later uploads too, and no upload takes it back.
+    kept on the contact and by each of its addresses, those of later uploads too, and no upload takes it back. Somebody
+    who was forgotten is suppressed on every channel.
 
     Of a file with a greater share of rejected rows than the tenant allows nothing becomes a contact. Its wishes count,
     and its rejected rows are kept.
@@ -80,14 +84,16 @@ def load_upload(
         lease: held on the upload's row.
         path: the file; one that is gone is refused as `file_missing`.
         tenant: whose contacts they become, and where a phone number without a country code belongs.
+        settings: of the installation, whose key tells who was forgotten.
         now: the instant that the rows carry, with a time zone.
         on_progress: called with the rows read so far.
 
     Raises:
         LeaseLost: another attempt owns the upload now; nothing was written.
+        SuppressionKeyMissing: nobody can tell who was forgotten; nothing was written.
     """
     with connect(url, application_name="engage intake") as connection, connection.transaction():
-        load = _Load(connection, lease.work_id, path, tenant, now, on_progress)
+        load = _Load(connection, lease.work_id, path, tenant, settings, now, on_progress)
         books, facts = load.run()
         lease.hold(connection)
         _finish(connection, books, facts, now=now)
@@ -103,11 +109,12 @@ class _Load:
         upload_id: UUID,
         path: Path,
         tenant: Tenant,
+        settings: Settings,
         now: datetime,
         on_progress: Callable[[int], None],
     ) -> None:
         self.connection, self.upload_id, self.path = connection, upload_id, path
-        self.tenant, self.now, self.on_progress = tenant, now, on_progress
+        self.tenant, self.settings, self.now, self.on_progress = tenant, settings, now, on_progress
         self.asked = _asked(connection, upload_id)
         self.facts = _FileFacts()
 
@@ -177,6 +184,7 @@ class _Load:
             leaves_known=self.asked.leaves_known,
             now=self.now,
         )
+        suppress_returning(self.connection, self.settings, self.tenant.user_id, now=self.now)
         return UploadBooks(
             self.upload_id,
             "loaded",

@@ -1,8 +1,8 @@
--- preview_leads: the first rows of a file as contacts, with phone, e-mail and names masked
+-- preview_leads: the first rows of a file as contacts, with phone, e-mail, names and ids masked
 -- reads: lead_rows
 select
     line_number as line,
-    coalesce(external_id, '') as external_id,
+    case when external_id is null then '' else '[id]' end as external_id,
     case when first_name is null and last_name is null then '' else '[name]' end as name,
     case when phone_e164 is null then '' else '[phone]' end as phone_e164,
     case when email is null then '' else '[email]' end as email,

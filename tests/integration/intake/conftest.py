@@ -12,6 +12,7 @@ from engage_pipeline.database.leases import Lease, acquire
 from engage_pipeline.database.tenants import Tenant, ensure_tenant
 from engage_pipeline.intake.load import load_upload
 from engage_pipeline.intake.uploads import UploadBooks
+from engage_pipeline.settings import Settings
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -47,6 +48,8 @@ def load_file(database: str, connection: Connection, tenant: Tenant, tmp_path: P
             path.write_text(content, encoding="utf-8", newline="")
         elif isinstance(content, bytes):
             path.write_bytes(content)
-        return load_upload(database, open_upload(connection, tenant), path=path, tenant=tenant, now=NOW)
+        return load_upload(
+            database, open_upload(connection, tenant), path=path, tenant=tenant, settings=Settings(), now=NOW
+        )
 
     return load

@@ -17,6 +17,7 @@ from engage_pipeline.flows.store import apply_flows
 from engage_pipeline.intake.load import load_upload
 from engage_pipeline.intake.normalise import is_dnc_tag
 from engage_pipeline.intake.uploads import UploadBooks, find_upload, reject_reasons
+from engage_pipeline.settings import Settings
 from tests.integration.intake.conftest import NOW, LoadFile, open_upload
 from tests.integration.ledger_world import flow_of
 
@@ -250,7 +251,7 @@ def test_a_lost_lease_writes_nothing(database: str, connection: Connection, tena
     lease = open_upload(connection, tenant)
     connection.execute("update lead_uploads set lease_token = lease_token + 1")
     with pytest.raises(LeaseLost):
-        load_upload(database, lease, path=path, tenant=tenant, now=NOW)
+        load_upload(database, lease, path=path, tenant=tenant, settings=Settings(), now=NOW)
     for table in ("contacts", "rejected_rows", "suppressions"):
         assert connection.execute(f"select count(*) from {table}").fetchone() == (0,)
     assert find_upload(connection, lease.work_id).status == "running"
@@ -267,7 +268,10 @@ def test_two_uploads_at_once_make_each_contact_once(
         uploads.append((path, open_upload(connection, tenant)))
     with ThreadPoolExecutor(3) as pool:
         books = list(
-            pool.map(lambda each: load_upload(database, each[1], path=each[0], tenant=tenant, now=NOW), uploads)
+            pool.map(
+                lambda each: load_upload(database, each[1], path=each[0], tenant=tenant, settings=Settings(), now=NOW),
+                uploads,
+            )
         )
     assert connection.execute("select count(*) from contacts").fetchone() == (500,)
     assert sum(each.rows_inserted for each in books) == 500

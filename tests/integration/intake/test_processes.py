@@ -14,6 +14,7 @@ from engage_pipeline.database.tenants import Tenant, ensure_tenant
 from engage_pipeline.intake.generator import write_generated_leads
 from engage_pipeline.intake.load import load_upload
 from engage_pipeline.intake.uploads import UploadBooks
+from engage_pipeline.settings import Settings
 from tests.integration.intake.conftest import NOW, open_upload
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -23,7 +24,7 @@ KILLS = 5
 
 def load_in_a_process(url: str, lease: Lease, path: Path, tenant: Tenant, pipe: Pipe) -> None:
     pipe.send("begins")
-    pipe.send(load_upload(url, lease, path=path, tenant=tenant, now=NOW))
+    pipe.send(load_upload(url, lease, path=path, tenant=tenant, settings=Settings(), now=NOW))
 
 
 def begin(url: str, lease: Lease, path: Path, tenant: Tenant) -> tuple[multiprocessing.process.BaseProcess, Pipe]:
@@ -91,7 +92,9 @@ def test_an_upload_that_is_killed_anywhere_leaves_nothing_and_its_retry_one_copy
         assert contacts_of(connection, tenant) == (expected if status == ("loaded",) else (0, 0))
         if status == ("running",):
             retry = next_attempt(connection, lease)
-            assert load_upload(database, retry, path=path, tenant=tenant, now=NOW).status == "loaded"
+            assert (
+                load_upload(database, retry, path=path, tenant=tenant, settings=Settings(), now=NOW).status == "loaded"
+            )
         assert contacts_of(connection, tenant) == expected
 
 

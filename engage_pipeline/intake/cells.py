@@ -35,8 +35,13 @@ def cell(value: Any) -> tuple[str, str | None]:
     if isinstance(value, bytes):
         text = value.decode(errors="replace")
         return text, json.dumps(text, ensure_ascii=False)
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = json.dumps(value, ensure_ascii=False, default=_plain)
     return text, text
+
+
+def _plain(value: Any) -> float | str:
+    """What JSON has no word for, within a list or an object."""
+    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 def _number(value: float | Decimal) -> tuple[str, str | None]:

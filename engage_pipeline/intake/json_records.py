@@ -93,7 +93,7 @@ def _array_records(file: IO[bytes], encoding: str) -> Iterator[Record]:
         file.seek(0)
         prefix, is_list = _place_of_records(_utf8(file, encoding))
         file.seek(0)
-        found = ijson.items(_utf8(file, encoding), prefix, use_float=True)
+        found = ijson.items(_utf8(file, encoding), prefix)
         for number, value in enumerate(found, start=1):
             is_record = isinstance(value, dict)
             yield number, value if is_record else None, "" if is_record else cell(value)[0]
@@ -112,7 +112,7 @@ def _place_of_records(file: Any) -> tuple[str, bool]:
     """ijson's name for where the records are, and whether there is a list of them."""
     before: tuple[str, str] = ("", "")
     one_pushed = False
-    for prefix, event, _ in ijson.parse(file, use_float=True):
+    for prefix, event, _ in ijson.parse(file):
         if before[1] == "start_array" and event == "start_map":
             name = before[0]
             if "." not in name and name not in _FIELDS_OF_ONE_LEAD:

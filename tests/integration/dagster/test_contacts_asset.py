@@ -46,6 +46,16 @@ def test_more_than_five_percent_of_rejected_rows_is_a_warning(run_upload, bad_co
     assert check.metadata["reject_rate"].value == bad_count / 20
 
 
+def test_an_upload_that_is_held_fails_the_check_and_shows_its_preview_masked(run_upload) -> None:
+    result = run_upload("Id\n1\n2,3\n")
+    (check,) = result.get_asset_check_evaluations()
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert check.metadata["held"].value is True
+    (loaded,) = run_upload("Id,Phone,Name\n1,212-555-0101,Ada\n").asset_materializations_for_node("contacts")
+    [record] = loaded.metadata["preview"].records
+    assert (record.data["name"], record.data["phone_e164"], record.data["external_id"]) == ("[name]", "[phone]", "1")
+
+
 def test_a_refused_file_and_a_superseded_run_raise_no_alarm(run_upload) -> None:
     (refused,) = run_upload("age\n58\n").get_asset_check_evaluations()
     (superseded,) = run_upload("Id\n1\n", attempt=9).get_asset_check_evaluations()

@@ -7,6 +7,7 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.leases import Lease, acquire
@@ -67,11 +68,14 @@ def test_processes_that_upload_overlapping_files_make_each_contact_once(
     assert contact_count == id_count == sum(each.rows_inserted for each in books)
 
 
+@pytest.mark.parametrize(
+    ("rows", "kills"), [(ROWS, KILLS), pytest.param(200_000, 10, marks=pytest.mark.soak)], ids=["short", "long"]
+)
 def test_an_upload_that_is_killed_anywhere_leaves_nothing_and_its_retry_one_copy(
-    database: str, connection: Connection, tmp_path: Path
+    rows: int, kills: int, database: str, connection: Connection, tmp_path: Path
 ) -> None:
     path = tmp_path / "leads.csv"
-    write_generated_leads(path, rows=ROWS, seed=6)
+    write_generated_leads(path, rows=rows, seed=6)
     undisturbed = ensure_tenant(connection, "undisturbed")
     process, pipe = begin(database, open_upload(connection, undisturbed), path, undisturbed)
     begun_at = time.perf_counter()
@@ -80,7 +84,7 @@ def test_an_upload_that_is_killed_anywhere_leaves_nothing_and_its_retry_one_copy
     process.join()
     expected = contacts_of(connection, undisturbed)
     rng = random.Random(7)
-    for number in range(KILLS):
+    for number in range(kills):
         tenant = ensure_tenant(connection, f"tenant-{number}")
         lease = open_upload(connection, tenant)
         process, _ = begin(database, lease, path, tenant)

@@ -36,6 +36,7 @@ def _channel_op(action_type: str, description: str) -> dg.OpDefinition:
         context: dg.OpExecutionContext, engage: EngageResource, micro_batch: MicroBatchRun, report: Report
     ) -> Report:
         from engage_pipeline.accounts.opening import open_channels
+        from engage_pipeline.execution.budgets import keep_stated_concurrencies
         from engage_pipeline.execution.dispatch import dispatch_client, dispatch_due
 
         if micro_batch.lease is None:
@@ -45,6 +46,9 @@ def _channel_op(action_type: str, description: str) -> dg.OpDefinition:
             with engage.connect() as connection:
                 channel = open_channels(connection, settings)[action_type]
             async with dispatch_client(settings) as client:
+                stated = await channel.stated_concurrencies(client)
+                with engage.connect() as connection:
+                    keep_stated_concurrencies(connection, stated)
                 counts = (await dispatch_due(engage.url, micro_batch.lease, channel, client, settings)).as_counts()
         context.add_output_metadata({"micro_batch_id": micro_batch.batch_id, **counts})
         return {**report, action_type: counts}

@@ -18,6 +18,7 @@ def provider_events(context: dg.SensorEvaluationContext, engage: EngageResource)
     from engage_pipeline.accounts.opening import open_channels
     from engage_pipeline.webhooks.apply import ApplyReport, apply_events
     from engage_pipeline.webhooks.poll import poll_overdue
+    from engage_pipeline.webhooks.stop_calls import stop_queued_calls
 
     report, polled = ApplyReport(), Counter[str]()
     ends_at = time.monotonic() + _SECONDS
@@ -28,12 +29,17 @@ def provider_events(context: dg.SensorEvaluationContext, engage: EngageResource)
             report.add(batch)
             if not batch.event_count:
                 break
+        stopped = stop_queued_calls(connection, channels, engage.settings, now=utc_now())
         polled = poll_overdue(connection, channels, engage.settings, now=utc_now())
     for account_id in report.paused:
         context.log.error(f"account {account_id} is paused; `engage accounts list` says what must be mended")
-    if not report.event_count and not polled:
+    if not (report.event_count or polled or stopped):
         return dg.SkipReason("no provider has told anything new")
-    counts = {**report.as_counts(), **{f"{name}_polled_count": count for name, count in polled.items()}}
+    counts = {
+        **report.as_counts(),
+        "stopped_call_count": stopped,
+        **{f"{name}_polled_count": count for name, count in polled.items()},
+    }
     return dg.SensorResult(
         asset_events=[
             dg.AssetMaterialization(

@@ -15,11 +15,12 @@ with added as (
 ),
 
 budget as (
-    insert into channel_budgets (account_id, requests_per_second, in_flight_cap, daily_cap)
+    insert into channel_budgets (account_id, requests_per_second, in_flight_cap, stated_in_flight_cap, daily_cap)
     select
         added.id,
         %(requests_per_second)s::numeric,
         %(in_flight_cap)s::int,
+        %(stated_in_flight_cap)s::int,
         %(daily_cap)s::int
     from added
 )

@@ -21,7 +21,7 @@ from engage_pipeline.database.statements import load_statement
 
 _HERE = Path(__file__).parent
 
-SANDBOX_REQUESTS_PER_SECOND = 2_000
+SANDBOX_REQUESTS_PER_SECOND = 20_000
 SANDBOX_IN_FLIGHT = 20_000
 """Budget of a sandbox account: more than one machine reaches."""
 
@@ -106,7 +106,16 @@ def add_account(
     if mode == "sandbox":
         with connection.transaction():
             _retire(connection, user_id, provider.action_type)
-            return _insert_sandbox_account(connection, keyring, user_id, provider_name, settings)
+            return _insert_sandbox_account(
+                connection,
+                keyring,
+                user_id,
+                provider_name,
+                settings,
+                requests_per_second=requests_per_second,
+                in_flight_cap=in_flight_cap,
+                daily_cap=daily_cap,
+            )
     _check(provider_name, credentials, provider.credentials, settings, provider.settings)
     token = secrets.token_urlsafe(32)
     with connection.transaction():
@@ -122,7 +131,8 @@ def add_account(
             token=token,
             budget=(
                 requests_per_second or provider.requests_per_second,
-                in_flight_cap or provider.in_flight,
+                in_flight_cap,
+                provider.in_flight,
                 daily_cap or provider.daily_cap,
             ),
         )
@@ -182,6 +192,10 @@ def _insert_sandbox_account(
     user_id: UUID,
     provider: str,
     settings: Mapping[str, Any] | None = None,
+    *,
+    requests_per_second: float | None = None,
+    in_flight_cap: int | None = None,
+    daily_cap: int | None = None,
 ) -> AddedAccount:
     key = new_key()
     account_id = _insert(
@@ -193,7 +207,12 @@ def _insert_sandbox_account(
         credentials=key.credentials(provider),
         settings={"sender": SANDBOX_SENDER, **(settings or {})},
         token=key.token,
-        budget=(SANDBOX_REQUESTS_PER_SECOND, SANDBOX_IN_FLIGHT, None),
+        budget=(
+            requests_per_second or SANDBOX_REQUESTS_PER_SECOND,
+            in_flight_cap,
+            None if PROVIDERS[provider].in_flight is None else SANDBOX_IN_FLIGHT,
+            daily_cap,
+        ),
     )
     return AddedAccount(account_id, key.token)
 
@@ -208,11 +227,11 @@ def _insert(
     credentials: Mapping[str, str],
     settings: Mapping[str, Any],
     token: str,
-    budget: tuple[float | None, int | None, int | None],
+    budget: tuple[float | None, int | None, int | None, int | None],
 ) -> UUID:
     """Another process may insert the same tenant's first account at once; then that one stands."""
     channel = PROVIDERS[provider].action_type
-    requests_per_second, in_flight_cap, daily_cap = budget
+    requests_per_second, in_flight_cap, stated_in_flight_cap, daily_cap = budget
     row = connection.execute(
         load_statement(_HERE, "insert_account"),
         {
@@ -225,6 +244,7 @@ def _insert(
             "webhook_token_sha256": token_sha256(token),
             "requests_per_second": requests_per_second,
             "in_flight_cap": in_flight_cap,
+            "stated_in_flight_cap": stated_in_flight_cap,
             "daily_cap": daily_cap,
         },
     ).fetchone()

@@ -33,11 +33,13 @@ class TryLater:
 
     Attributes:
         pauses_account: what a person must mend before the account can send anything at all; None when it is not that.
+        is_throttled: the account as a whole sends too fast.
     """
 
     reason: str
     retry_after_seconds: float | None = None
     pauses_account: str | None = None
+    is_throttled: bool = False
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,7 @@ class BolnaCalls:
         response = await self.endpoint.exchange(client, "POST", path)
         return isinstance(response, httpx.Response) and response.is_success
 
-    async def concurrency(self, client: httpx.AsyncClient) -> int | None:
+    async def stated_concurrency(self, client: httpx.AsyncClient) -> int | None:
         """How many calls Bolna lets the account hold at once (GET /user/me); None when it cannot be asked."""
         response = await self.endpoint.exchange(client, "GET", "/user/me")
         if not isinstance(response, httpx.Response) or not response.is_success:

@@ -90,6 +90,10 @@ class Channel(Protocol):
         """What became of an accepted request, asked of the provider. None when it cannot be asked or does not know."""
         ...
 
+    async def stated_concurrency(self, client: httpx.AsyncClient) -> int | None:
+        """How many requests the provider says it lets the account have in flight; None when it says nothing."""
+        ...
+
     async def stop(self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str) -> bool:
         """Take back an accepted request that has not begun, such as a queued call. True when the provider did."""
         ...

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from engage_pipeline.channels.account import Account
 from engage_pipeline.channels.protocol import Channel
@@ -20,8 +19,7 @@ class Provider:
         webhooks: None when it sends none.
         credentials, settings: the names that an account needs, and may have.
         requests_per_second, in_flight, daily_cap: its documented limits, the default of a live account's budget; None
-            for no limit. In flight is accepted and not terminal.
-        cost_cents: an estimate of one action, for plans.
+            for no limit. In flight is accepted and not terminal; what the provider states of an account replaces it.
     """
 
     name: str
@@ -34,4 +32,3 @@ class Provider:
     requests_per_second: float | None = None
     in_flight: int | None = None
     daily_cap: int | None = None
-    default_settings: tuple[tuple[str, Any], ...] = ()

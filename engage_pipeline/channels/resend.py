@@ -5,7 +5,7 @@ again and sends nothing, with another body it is a 409.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -134,7 +134,7 @@ class ResendEmails:
         if asks_to_wait(response):
             later = put_off(response, reason)
             is_quota = name == "daily_quota_exceeded" and later.retry_after_seconds is None
-            return TryLater(reason, _QUOTA_SECONDS) if is_quota else later
+            return replace(later, retry_after_seconds=_QUOTA_SECONDS) if is_quota else later
         # A 409 says that a request with this key is on its way or has already been taken.
         if response.is_client_error and response.status_code != 409:
             return Refused(name, reason)
@@ -175,6 +175,10 @@ class ResendEmails:
             datetime.now(UTC),
             {"provider_status": last_event},
         )
+
+    async def stated_concurrency(self, client: httpx.AsyncClient) -> int | None:
+        """None: there is no such limit."""
+        return None
 
     async def stop(self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str) -> bool:
         """False: what was sent is not taken back."""

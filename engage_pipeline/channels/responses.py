@@ -50,8 +50,9 @@ def retry_after_seconds(response: httpx.Response, *, now: datetime) -> float | N
 
 
 def put_off(response: httpx.Response, reason: str) -> TryLater:
-    """TryLater for a response that says so, with the time it asks for."""
-    return TryLater(reason, retry_after_seconds(response, now=datetime.now(UTC)))
+    """TryLater for a response that says so, with the time it asks for. A 429 is about the account as a whole."""
+    seconds = retry_after_seconds(response, now=datetime.now(UTC))
+    return TryLater(reason, seconds, is_throttled=response.status_code == 429)
 
 
 def asks_to_wait(response: httpx.Response) -> bool:

@@ -1,5 +1,6 @@
 """One channel for many accounts: a contact goes by its tenant's account, a stored request by the account it names."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,6 +86,16 @@ class Router:
         if channel is None:
             return None
         return await channel.ask_outcome(client, {}, provider_message_id=provider_message_id)
+
+    async def stated_concurrencies(self, client: httpx.AsyncClient) -> dict[UUID, int]:
+        """Of each active account whose provider says so, how many requests it may have in flight."""
+        asked = list(self.active.values())
+        said = await asyncio.gather(*(self.accounts[account_id].stated_concurrency(client) for account_id in asked))
+        return {account_id: most for account_id, most in zip(asked, said, strict=True) if most is not None}
+
+    async def stated_concurrency(self, client: httpx.AsyncClient) -> int | None:
+        """None: it is each account's own."""
+        return None
 
     async def stop(self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str) -> bool:
         """By the account that the request names."""

@@ -5,7 +5,7 @@ There is no idempotency key, so a request whose answer was lost is never repeate
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parseaddr
 from typing import Any, ClassVar
@@ -22,7 +22,6 @@ from engage_pipeline.channels.responses import asks_to_wait, json_object, put_of
 from engage_pipeline.channels.signatures import is_signed_by_sendgrid
 from engage_pipeline.channels.templates import Template
 from engage_pipeline.channels.unsubscribe import UnsubscribeLinks
-from engage_pipeline.channels.variables import variable_values
 from engage_pipeline.channels.webhooks import (
     RawEvent,
     UnreadableWebhook,
@@ -67,7 +66,7 @@ class SendGridEmails:
         return recipient.email
 
     def prepare(self, recipient: Recipient, action_config: Mapping[str, Any], *, reference: str) -> Request | Skip:
-        """The body of POST /v3/mail/send: the tenant's template, or else one of SendGrid's (`d-...`) with variables."""
+        """The body of POST /v3/mail/send. It demands a subject and content, so the template is the tenant's."""
         mail = compose(
             recipient,
             action_config,
@@ -79,19 +78,7 @@ class SendGridEmails:
         if isinstance(mail, Skip):
             return mail
         if mail is None:
-            headers = {} if self.unsubscribe is None else self.unsubscribe.headers(reference)
-            return {
-                "personalizations": [
-                    {
-                        "to": [{"email": recipient.email}],
-                        "dynamic_template_data": variable_values(recipient, action_config),
-                        "custom_args": {"action_log_id": reference},
-                    }
-                ],
-                "from": _person(str(action_config.get("from", self.sender))),
-                "template_id": str(action_config["template_id"]),
-                **({"headers": headers} if headers else {}),
-            }
+            return Skip("no_template", "the tenant has no template of that name")
         return {
             "personalizations": [{"to": [{"email": mail.to}], "custom_args": {"action_log_id": reference}}],
             "from": _person(mail.sender),
@@ -110,7 +97,9 @@ class SendGridEmails:
         reason = reason_text(response, _error_words(response))
         if asks_to_wait(response):
             later = put_off(response, reason)
-            return later if later.retry_after_seconds is not None else TryLater(reason, _until_reset(response))
+            if later.retry_after_seconds is not None:
+                return later
+            return replace(later, retry_after_seconds=_until_reset(response))
         if response.status_code in (401, 403):
             return TryLater(reason, pauses_account=f"SendGrid answers {response.status_code}: {reason}")
         if response.is_client_error:
@@ -127,6 +116,10 @@ class SendGridEmails:
         self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str
     ) -> ProviderOutcome | TryLater | None:
         """None: reading messages back is an addition that most accounts do not have."""
+        return None
+
+    async def stated_concurrency(self, client: httpx.AsyncClient) -> int | None:
+        """None: there is no such limit."""
         return None
 
     async def stop(self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str) -> bool:

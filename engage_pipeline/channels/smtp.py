@@ -136,6 +136,10 @@ class SmtpEmails:
         """None: an SMTP server cannot be asked."""
         return None
 
+    async def stated_concurrency(self, client: httpx.AsyncClient) -> int | None:
+        """None: there is no such limit."""
+        return None
+
     async def stop(self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str) -> bool:
         """False: what was sent is not taken back."""
         return False

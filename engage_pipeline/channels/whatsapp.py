@@ -131,6 +131,10 @@ class WhatsAppMessages:
         """None: the Cloud API cannot be asked."""
         return None
 
+    async def stated_concurrency(self, client: httpx.AsyncClient) -> int | None:
+        """None: there is no such limit."""
+        return None
+
     async def stop(self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str) -> bool:
         """False: a message is not taken back."""
         return False
@@ -291,7 +295,9 @@ def _without_acceptance(response: httpx.Response, body: dict[str, Any]) -> Answe
     if code is not None and kind == "misconfigured":
         return TryLater(reason, pauses_account=f"WhatsApp {code}: {whatsapp_errors.meaning(code)}")
     if kind in ("back_off", "retry_later") or asks_to_wait(response):
-        later = put_off(response, reason)
+        # One person's limits say nothing about the account's.
+        is_throttled = code not in (131049, 131056)
+        later = replace(put_off(response, reason), is_throttled=is_throttled)
         asked = {**whatsapp_errors.BACK_OFF, **whatsapp_errors.RETRY_LATER}.get(code or -1)
         return replace(later, retry_after_seconds=asked) if later.retry_after_seconds is None else later
     if kind == "nobody_knows" or not response.is_client_error:

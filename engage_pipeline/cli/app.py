@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from engage_pipeline.cli import accounts, contacts, database, flows, stack, stats, suppressions, templates, uploads
+from engage_pipeline.cli.budget import plan_budget
 from engage_pipeline.cli.explain import explain
 from engage_pipeline.cli.sandbox import sandbox
 from engage_pipeline.cli.webhooks import webhooks
@@ -37,6 +38,7 @@ app.add_typer(stack.batches, name="batches")
 app.add_typer(database.app, name="db")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(templates.app, name="templates")
+app.command("plan-budget")(plan_budget)
 app.command()(sandbox)
 app.command()(webhooks)
 app.command("generate-leads")(uploads.generate_leads)

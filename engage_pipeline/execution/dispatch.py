@@ -160,6 +160,8 @@ class _Run:
         return claim.row_count > 0
 
     async def _call(self, intent: Intent) -> None:
+        if intent.begins_after_seconds:
+            await asyncio.sleep(intent.begins_after_seconds)
         answer = await _send(self.channel, self.client, intent, self.settings, self.clock)
         if not self.answered:
             self.record_by = time.monotonic() + _LONGEST_UNRECORDED_SECONDS

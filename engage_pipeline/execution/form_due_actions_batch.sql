@@ -1,6 +1,6 @@
 -- form_due_actions_batch: action logs whose time has come and that no batch holds -> one new batch of them, oldest first
 -- Pending logs of a disabled flow stay where they are: the flow is paused, and on re-enabling they are due at once. What
--- went out is followed up whatever became of its flow or execution. As with new contacts, only a full batch is added while
+-- went out is followed up whatever became of its flow or execution. What an account may not send yet stays where it is. As with new contacts, only a full batch is added while
 -- another still waits for its run.
 with picked as (
     select logs.id
@@ -14,12 +14,17 @@ with picked as (
         and not exists (
             select 1
             from channel_accounts as accounts
+            inner join channel_budgets as budgets on accounts.id = budgets.account_id
             where
                 logs.status = 'pending'
                 and accounts.user_id = executions.user_id
                 and accounts.channel = logs.action_type
                 and accounts.is_active
-                and accounts.paused_at is not null
+                and (
+                    accounts.paused_at is not null
+                    or budgets.held_until > clock_timestamp()
+                    or budgets.next_free_at > clock_timestamp() + interval '5 seconds'
+                )
         )
     order by logs.due_at, logs.id
     limit %(batch_size)s

@@ -22,6 +22,7 @@ from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.leases import Lease
 from engage_pipeline.database.statements import load_statement
 from engage_pipeline.execution.advance import advance, mark_running
+from engage_pipeline.execution.budgets import adapt_budgets, draw_budgets
 from engage_pipeline.execution.cancel import cancel_executions
 from engage_pipeline.execution.hours import business_hours, next_open_instant
 from engage_pipeline.execution.stop import stop_logs
@@ -50,7 +51,8 @@ FIRST_RETRY_SECONDS = 5.0
 
 
 class Intent(NamedTuple):
-    """One request that is stored as `sending`. `is_stopped`: it went out, and must not go out again."""
+    """One request that is stored as `sending`. `is_stopped`: it went out, and must not go out again.
+    `begins_after_seconds`: after the claim, so that the account keeps to its rate."""
 
     action_log_id: UUID
     execution_id: UUID
@@ -58,6 +60,7 @@ class Intent(NamedTuple):
     executed_at: datetime
     attempt_count: int
     is_stopped: bool = False
+    begins_after_seconds: float = 0.0
 
 
 @dataclass
@@ -82,6 +85,7 @@ def claim_due(connection: Connection, lease: Lease, channel: Channel, settings: 
     """
     with connection.transaction():
         lease.hold(connection)
+        draw = draw_budgets(connection, lease, channel.action_type, settings, now=now)
         with connection.cursor(row_factory=class_row(_DueLog)) as cursor:
             rows = cursor.execute(
                 load_statement(_HERE, "select_due_logs"),
@@ -90,6 +94,7 @@ def claim_due(connection: Connection, lease: Lease, channel: Channel, settings: 
                     "action_type": channel.action_type,
                     "now": now,
                     "chunk_size": settings.chunk_size,
+                    **draw.limits,
                 },
             ).fetchall()
         claim = Claim(row_count=len(rows))
@@ -123,7 +128,14 @@ def claim_due(connection: Connection, lease: Lease, channel: Channel, settings: 
         claim.deferred_count = len(deferrals)
         stop_logs(connection, {log_id: reason for log_id, (_, reason) in skips.items()}, now=now, words=words)
         _defer(connection, deferrals)
-        claim.intents = _mark_sending(connection, sendable, settings, now=now)
+        intents = _mark_sending(connection, sendable, settings, now=now)
+        tenant_of = {row.action_log_id: row.user_id for row in rows}
+        tenants = [tenant_of[intent.action_log_id] for intent in intents]
+        draw.spend(connection, tenants, now=now)
+        claim.intents = [
+            intent._replace(begins_after_seconds=seconds)
+            for intent, seconds in zip(intents, draw.moments(tenants), strict=True)
+        ]
         mark_running(connection, [intent.execution_id for intent in claim.intents])
         advance(connection, [execution_id for execution_id, _ in skips.values()], now=now, micro_batch_id=lease.work_id)
     return claim
@@ -304,6 +316,7 @@ def _heed(connection: Connection, answers: Sequence[tuple[Intent, Answer]], *, n
         account_id = intent.request.get("account_id")
         if isinstance(answer, TryLater) and answer.pauses_account is not None and account_id is not None:
             pause_account(connection, UUID(account_id), reason=answer.pauses_account, now=now)
+    adapt_budgets(connection, [(intent.request.get("account_id"), answer) for intent, answer in answers], now=now)
     refused = [intent.action_log_id for intent, answer in answers if isinstance(answer, Refused) and answer.is_opt_out]
     if refused:
         suppress_contacts(connection, dict.fromkeys(refused, "provider"), now=now)

@@ -195,7 +195,7 @@ async def test_what_only_a_person_can_mend_pauses_the_account_and_sends_nothing(
     [(429, "rate_limit_exceeded", None), (429, "daily_quota_exceeded", 3_600.0)],
 )
 async def test_resends_limits_are_waited_for(status, name, seconds):
-    assert await answer_to(RESEND, status, {"name": name, "message": "x"}) == TryLater("x", seconds)
+    assert await answer_to(RESEND, status, {"name": name, "message": "x"}) == TryLater("x", seconds, is_throttled=True)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How `engage flows` shows plans: lines for people, dicts for programs."""
+"""How `engage flows` shows plans and findings: lines for people, dicts for programs."""
 
 import json
 from collections.abc import Iterator
@@ -10,9 +10,16 @@ from engage_pipeline.flows.plan import FieldChange, FlowChange, TenantPlan
 
 if TYPE_CHECKING:
     from engage_pipeline.matching.impact import Answer, Impact
+    from engage_pipeline.matching.lint import LintReport, Witness
 
 _SIGNS = {"created": "+", "updated": "~", "deleted": "-"}
 MOST_MOVES_SHOWN = 15
+MOST_OVERLAPS_SHOWN = 20
+_QUESTIONS = {
+    "never_true": "whether its conditions can hold",
+    "never_wins": "whether it can win",
+    "overlap": "whether both can want one contact",
+}
 
 
 def plan_as_dict(plan: TenantPlan, impact: "Impact") -> dict[str, Any]:
@@ -109,3 +116,44 @@ def _field_as_dict(change: FieldChange) -> dict[str, Any]:
 
 def _answer(answer: "Answer") -> str:
     return answer.flow if answer.flow is not None else f"no flow ({answer.reason})"
+
+
+def lint_as_dict(tenant_name: str, report: "LintReport") -> dict[str, Any]:
+    """Everything that was found, as JSON values."""
+    said = asdict(report)
+    said["recent"]["without_flow_share"] = report.recent.without_flow_share
+    return {"tenant": tenant_name, **said}
+
+
+def lint_lines(tenant_name: str, report: "LintReport") -> Iterator[str]:
+    """What was found, for reading; --json has the overlaps that are left out here."""
+    yield f"{tenant_name}: {report.flow_count} enabled flows"
+    for name in report.never_true:
+        yield f"  never true: {name}: its conditions hold for no contact"
+    for each in report.never_wins:
+        yield f"  never wins: {each.flow}: all that it wants goes to {', '.join(each.covered_by)}"
+        yield f"      such as {_witness(each.witness)}"
+    by_size = sorted(report.overlaps, key=lambda each: -each.contact_count)
+    for overlap in by_size[:MOST_OVERLAPS_SHOWN]:
+        counted = f"{overlap.contact_count:,} of {report.sampled_count:,} recent contacts"
+        yield f"  overlap: {overlap.flow} comes before {overlap.other}: {counted} are wanted by both"
+        yield f"      such as {_witness(overlap.witness)}"
+    if len(by_size) > MOST_OVERLAPS_SHOWN:
+        yield f"  {len(by_size) - MOST_OVERLAPS_SHOWN:,} more overlaps"
+    for question in report.not_proven:
+        yield f"  not proven: {', '.join(question.flows)}: {_QUESTIONS[question.question]}"
+    if report.pairs_not_asked:
+        yield f"  not asked: {report.pairs_not_asked:,} pairs of flows whether they overlap"
+    recent = report.recent
+    yield (
+        f"  no flow takes {recent.without_flow_count:,} of the {recent.contact_count:,} contacts of the last"
+        f" {recent.days} days ({recent.without_flow_share:.1%})"
+    )
+    if recent.without_flow is not None:
+        yield f"      such as {_witness(recent.without_flow)}"
+
+
+def _witness(witness: "Witness") -> str:
+    if witness.contact_id is not None:
+        return f"contact {witness.contact_id}"
+    return f"one with {json.dumps(witness.values, ensure_ascii=False)}"

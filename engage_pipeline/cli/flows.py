@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID, uuid4
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from engage_pipeline.cli.flow_views import plan_as_dict, plan_lines
+from engage_pipeline.cli.flow_views import lint_as_dict, lint_lines, plan_as_dict, plan_lines
 from engage_pipeline.clock import utc_now
 from engage_pipeline.database.connections import Connection, connect, database_url
 from engage_pipeline.database.migrate import migrate
@@ -29,7 +30,7 @@ from engage_pipeline.settings import load_settings
 if TYPE_CHECKING:
     from engage_pipeline.matching.impact import Impact
 
-app = typer.Typer(help="Flows: validate, plan, apply, list, show, delete.", no_args_is_help=True)
+app = typer.Typer(help="Flows: validate, lint, plan, apply, list, show, delete.", no_args_is_help=True)
 out = Console(highlight=False)
 
 
@@ -65,6 +66,36 @@ def validate(path: FlowsPath, tenant: IntoTenant = None, as_json: AsJson = False
         return
     for each in tenants:
         out.print(f"{each.tenant_name}: {_count(each)} valid", markup=False)
+
+
+@app.command()
+def lint(
+    path: Annotated[
+        Path | None, typer.Argument(exists=True, help="Flow files; without any, the flows that are in force.")
+    ] = None,
+    tenant: OfTenant = None,
+    days: Days = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Find flows that can never hold or never win, overlaps, and the share of recent contacts that no flow takes.
+
+    Example: engage flows lint flows/ --days 7
+    """
+    from engage_pipeline.matching.lint import lint_flows
+
+    now = utc_now()
+    with _database() as connection:
+        url = database_url(load_settings())
+        asked = _flows_of_files(connection, path, tenant) if path else _flows_in_force(connection, tenant)
+        reports = {
+            name: lint_flows(url, user_id, flows, days=days, now=now) for name, (user_id, flows) in asked.items()
+        }
+    if as_json:
+        _print_json([lint_as_dict(name, report) for name, report in reports.items()])
+        return
+    for name, report in reports.items():
+        for line in lint_lines(name, report):
+            out.print(line, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -205,6 +236,25 @@ def _apply(
             for flow_name in report.deleted:
                 cancel_executions_of_flow(connection, known[tenant_name, flow_name], now=utc_now())
     return reports
+
+
+def _flows_in_force(connection: Connection, tenant: str | None) -> "dict[str, tuple[UUID | None, list[StoredFlow]]]":
+    tenants = list_tenants(connection) if tenant is None else [find_tenant(connection, tenant)]
+    return {each.name: (each.user_id, list_flows(connection, each)) for each in tenants}
+
+
+def _flows_of_files(
+    connection: Connection, path: Path, tenant: str | None
+) -> "dict[str, tuple[UUID | None, list[StoredFlow]]]":
+    """The flows as if they were in force, with the contacts of the tenants that there are."""
+    known = {each.name: each.user_id for each in list_tenants(connection)}
+    return {
+        each.tenant_name: (
+            known.get(each.tenant_name),
+            [StoredFlow(uuid4(), known.get(each.tenant_name, UUID(int=0)), 1, flow) for flow in each.flows],
+        )
+        for each in read_flows(path, tenant_name=tenant)
+    }
 
 
 def _impacts(connection: Connection, planned: Sequence[TenantPlan], *, days: int) -> "list[Impact]":

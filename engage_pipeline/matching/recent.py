@@ -24,7 +24,7 @@ _HOUR = 3_600_000_000
 def recent_contacts(
     url: str, user_id: UUID, flows: Sequence[StoredFlow], *, days: int, now: datetime
 ) -> Iterator[ContactColumns]:
-    """The tenant's contacts of the last days, the oldest first, with every attribute that the flows read.
+    """The tenant's contacts of the last days, the newest first, with every attribute that the flows read.
 
     Where a flow has a condition on a time that has passed (`within_last`), a contact's "now" is the end of the hour in
     which it was created, since that is about when it was matched; memory does not grow with the contacts.

@@ -1,4 +1,4 @@
--- recent_contacts: what matching reads of the contacts that one tenant got since a moment, the oldest first; ids as text
+-- recent_contacts: what matching reads of the contacts that one tenant got since a moment, the newest first; ids as text
 select
     contacts.id::text as contact_id,
     contacts.user_id::text as user_id,
@@ -26,4 +26,4 @@ left join suppressions as whatsapp_message
 left join suppressions as email
     on contacts.user_id = email.user_id and email.channel = 'email' and contacts.email = email.address
 where contacts.user_id = $1::uuid and contacts.created_at >= $2::timestamptz
-order by contacts.created_at
+order by contacts.created_at desc

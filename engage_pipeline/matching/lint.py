@@ -287,7 +287,7 @@ class _Lint:
         return NeverWins(names[number], tuple(names[each] for each in covering), witness)
 
     def _fewest(self, number: int, above: Sequence[int]) -> list[int]:
-        """Flows of which none can be left out, that together take all that the flow wants."""
+        """Flows that together take all that the flow wants, without those that are shown not to be needed."""
         kept = list(above)
         for each in reversed(above):
             fewer = [other for other in kept if other != each]

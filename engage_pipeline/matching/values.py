@@ -34,6 +34,7 @@ _REMEMBERED = 100_000
 _SEPARATORS = "~|^_#%&=;@$"
 # What the spellings of plain numbers and of dates are made of (flows/values.py), folded.
 _NUMBER_LETTERS = "0123456789+-."
+_BEFORE_DIGITS, _AFTER_DIGITS = ("", "-", "0", "1", "-1"), ("", "0", "00", ".0")
 _DATE_LETTERS = "0123456789+-/:., abcdefghijlmnoprstuvyz"
 _ENTRY_TYPES = ("bulk_upload", "api", "manual")
 _COUNTRIES = tuple(sorted({region for regions in COUNTRY_CODE_TO_REGION_CODE.values() for region in regions} - {"001"}))
@@ -220,9 +221,9 @@ class Solver:
         ]
         if not fitting:
             return Impossible()
-        parts = {plain_number(str(test.operand)) for test, _ in literals if test.lane.kind == "text"}
-        tried = [*fitting, *(each for each in parts if each is not None)]
-        return self._first((text for each in tried for text in _spelled(each)), literals, now) or Unknown()
+        parts = sorted({str(test.operand) for test, _ in literals if test.lane.kind == "text"})
+        made = [f"{left}{part}{right}" for part in parts for left, right in product(_BEFORE_DIGITS, _AFTER_DIGITS)]
+        return self._first((*_all_spelled(fitting), *made), literals, now) or Unknown()
 
     def _date(self, literals: frozenset[Literal], now: int | None) -> Answer:
         if _has_part_without(_DATE_LETTERS, literals):
@@ -433,13 +434,20 @@ def _points(numbers: Sequence[Decimal]) -> list[Decimal]:
     return sorted(dict.fromkeys(found), key=lambda each: (each != each.to_integral_value(), abs(each), each))
 
 
+def _all_spelled(numbers: Iterable[Decimal]) -> Iterator[str]:
+    for number in numbers:
+        yield from _spelled(number)
+
+
 def _spelled(number: Decimal) -> Iterator[str]:
     written = comparable(format(number, "f"))
-    yield written
-    yield f"{written}0" if "." in written else f"{written}.0"
-    if not written.startswith("-"):
-        yield f"+{written}"
-        yield f"0{written}"
+    sign, digits = ("-", written[1:]) if written.startswith("-") else ("", written)
+    point = "" if "." in digits else "."
+    for zeros in ("", "0", "00", "000"):
+        yield f"{written}{point}{zeros}" if zeros else written
+        yield f"{sign}{zeros}{digits}"
+    if not sign:
+        yield f"+{digits}"
 
 
 def _dated(instant: int) -> Iterator[str]:

@@ -1,17 +1,22 @@
 """What the search claims, held against the oracle: a contact it finds is wanted, one it rules out is never met."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engage_pipeline.flows.conditions import TriggerCondition
 from engage_pipeline.flows.values import microseconds
 from engage_pipeline.matching.constructed import constructed_columns, described
 from engage_pipeline.matching.lint import wants
 from engage_pipeline.matching.patterns import samples
+from engage_pipeline.matching.predicates import node_of
 from engage_pipeline.matching.program import Program
 from engage_pipeline.matching.search import Candidate, search
 from engage_pipeline.matching.values import Impossible, Solver, Unknown
@@ -157,3 +162,57 @@ def test_a_pattern_that_python_cannot_read_has_no_samples() -> None:
 def test_the_values_of_a_constructed_contact_are_json() -> None:
     found = ask([[condition("tag", "equals", "vip"), condition("phone_country", "equals", "GB")]])[1]
     assert json.loads(json.dumps(described(found))) == {"tags": ["vip"], "phone_country": "GB"}
+
+
+PARTS = ["a", "b c", "5", "50", "-5", "5.00", "00", "2026-05-01", "may", "00:00", "ss"]
+CONDITIONS = [
+    TriggerCondition.model_validate(condition("custom_field", operator, operand, "P"))
+    for operators, operands in [
+        (["gt", "gte", "lt", "lte"], [-5, 0, 5, 5.5]),
+        (["contains", "starts_with", "ends_with", "equals"], PARTS),
+        (["in"], [["a", "5"], ["50", "may 1, 2026"]]),
+        (["matches"], ["^a", "[0-9]$"]),
+        (["before", "after"], ["2026-05-01", "2026-05-01T09:30Z", "2027-01-01"]),
+        (["within_last"], [1, 30]),
+        (["is_set"], [None]),
+    ]
+    for operator in operators
+    for operand in operands
+]
+
+
+def spellings() -> list[str | None]:
+    """Nothing, the parts, other spellings of them, and what they make together."""
+    forms = ("{}", "{}.0", "{}.00", "{}0", "0{}", "00{}", "+{}", "{}T00:00:00Z", "x{}", "{} x")
+    changed = [form.format(part) for part in PARTS for form in forms]
+    joined = [f"{left}{glue}{right}" for left in PARTS for right in PARTS for glue in ("", " ", "~")]
+    numbers = ["-6", "1", "5.25", "7", "51", "5.50", "500", "-500.00", "0.00"]
+    dates = ["2026-04-30", "2026-05-01 09:30:00.000001", "May 1, 2026", "2026-05-02", "2026-05-10T11:59Z", "2027-06-14"]
+    return [None, *dict.fromkeys([*changed, *joined, *numbers, *dates])]
+
+
+def test_no_spelling_of_a_value_meets_what_is_ruled_out() -> None:
+    rows = [contact(fields={"P": text}) for text in spellings()]
+    seen = [(row, now) for row in rows for now in (NOW, LATER)]
+    masks = [sum(oracle.holds(each, *asked) << place for place, asked in enumerate(seen)) for each in CONDITIONS]
+    everything = (1 << len(seen)) - 1
+    literals = [
+        ((node_of(each), holds), mask if holds else everything ^ mask)
+        for each, mask in zip(CONDITIONS, masks, strict=True)
+        for holds in (True, False)
+    ]
+    random = Random(1)
+    pairs = list(combinations(literals, 2))
+    triples = [random.sample(literals, 3) for _ in range(4_000)]
+    solver = Solver(microseconds(NOW), 0)
+    outcomes: Counter[type] = Counter()
+    for asked in [*pairs, *triples]:
+        solver.allow(1_000)
+        answer = search([constraint for constraint, _ in asked], solver)
+        outcomes[type(answer)] += 1
+        met = everything
+        for _, mask in asked:
+            met &= mask
+        assert not (met and isinstance(answer, Impossible)), (asked[0][0], asked[1][0], seen[met.bit_length() - 1][0])
+    assert outcomes[Impossible] > 1_500
+    assert outcomes[Unknown] < outcomes.total() / 15

@@ -13,6 +13,7 @@ from engage_pipeline.channels.sandbox.app import Sandbox
 from engage_pipeline.channels.sandbox.behaviour import Behaviour, Fault
 from engage_pipeline.channels.sandbox.record import Reading, Record, read_record
 from engage_pipeline.channels.sandbox.serve import listen, sandbox_server
+from engage_pipeline.channels.sandbox.telling import Teller
 from engage_pipeline.database.connections import Connection
 from tests.integration.ledger_world import World
 
@@ -53,6 +54,10 @@ class SandboxInAThread:
     def behave(self, **changes: Any) -> None:
         """Change the behaviour; what is not named is obliging: no latency, no refusals."""
         self._behaviour = self._sandbox.behaviour = replace(OBLIGING, **changes)
+
+    def tell(self, webhook_url: str) -> None:
+        """Send webhooks there from now on."""
+        self._sandbox.teller = Teller(webhook_url, self._sandbox.behaviour)
 
     def inject(self, fault: Fault | None, *, at_request: int | None = None) -> None:
         """Give every request the fault, or only the one with this number, counted from 1 since the start."""

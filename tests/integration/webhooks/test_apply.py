@@ -6,12 +6,16 @@ from collections import Counter
 from datetime import timedelta
 from uuid import uuid4
 
+import httpx
 import pytest
 
-from engage_pipeline.accounts.opening import open_channels
+from engage_pipeline.accounts.keyring import Keyring
+from engage_pipeline.accounts.opening import open_channels, unsubscribe_links
 from engage_pipeline.accounts.store import list_accounts
 from engage_pipeline.clock import utc_now
+from engage_pipeline.webhooks.app import WebhookApp
 from engage_pipeline.webhooks.apply import UNKNOWN_AFTER, apply_events
+from engage_pipeline.webhooks.endpoints import Endpoints
 from engage_pipeline.webhooks.poll import FIRST_ASKED_AFTER_SECONDS, poll_overdue
 from tests.integration.ledger_world import World, flow_of
 
@@ -283,3 +287,30 @@ async def test_an_overdue_outcome_is_asked_for_less_and_less_often(world):
     first = world.connection.execute("select outcome_asked_at from flow_action_logs").fetchone()
     await asyncio.to_thread(poll_overdue, world.connection, world.channels, world.settings, now=utc_now())
     assert world.connection.execute("select outcome_asked_at from flow_action_logs").fetchone() == first
+
+
+async def unsubscribe_client(world):
+    keyring = Keyring(world.settings)
+    links = unsubscribe_links(world.settings, keyring)
+    app = WebhookApp(world.url, Endpoints(world.url, keyring), links).app()
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1:8901")
+    return client, links
+
+
+async def test_an_unsubscribe_link_shows_a_page_and_only_its_button_stops(world):
+    log = await world.sent("email", "email")
+    client, links = await unsubscribe_client(world)
+    link = links.link(str(log.id))
+    suppressed = "select channel, address from suppressions"
+    async with client:
+        for _ in range(2):  # scanners follow links
+            page = await client.get(link)
+            assert (page.status_code, "<form method=" in page.text) == (200, True)
+        assert world.connection.execute(suppressed).fetchall() == []
+        answer = await client.post(link, data={"List-Unsubscribe": "One-Click"})
+        assert answer.status_code == 200
+        assert world.connection.execute(suppressed).fetchall() == [("email", "lead1@example.com")]
+        assert (await client.post(link)).status_code == 200
+        for wrong in (link[:-3] + "AAA", links.link(str(uuid4()))):
+            assert (await client.post(wrong)).status_code == 404
+    assert world.logs()[0].outcome == "opted_out"

@@ -23,8 +23,10 @@ from engage_pipeline.database.tenants import find_tenant
 from engage_pipeline.intake import held
 from engage_pipeline.intake.generator import write_generated_leads
 from engage_pipeline.intake.inbox import upload_file
+from engage_pipeline.intake.presets import presets
 from engage_pipeline.intake.preview import Preview, preview
 from engage_pipeline.intake.rejects import write_rejects
+from engage_pipeline.intake.saved_mapping import read_saved_mapping
 from engage_pipeline.intake.uploads import (
     RejectReason,
     Upload,
@@ -73,6 +75,11 @@ def upload(
     encoding: Annotated[str | None, typer.Option(help="Of a text, such as utf-8, cp1252 or utf-16.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Between fields: one character, or tab.")] = None,
     sheet: Annotated[str | None, typer.Option(help="Of a workbook with several.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Whose columns these are, if not as recognised.")] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, readable=True, help="A YAML file that says what each column is."),
+    ] = None,
     known_contacts: Annotated[
         KnownContacts | None, typer.Option(help="Update or leave contacts that are known, for this file.")
     ] = None,
@@ -84,12 +91,19 @@ def upload(
     if as_json and not dry_run:
         raise typer.BadParameter("--json goes with --dry-run")
     options = _options(kind, encoding, delimiter, sheet, known_contacts)
+    options |= _column_options(preset, mapping)
     settings = load_settings()
     with connect(database_url(settings)) as connection:
         found = find_tenant(connection, tenant)
         if dry_run:
             with _rows_shown("reading") as show_rows:
-                seen = preview(file, region=found.default_phone_region, options=options, on_progress=show_rows)
+                seen = preview(
+                    file,
+                    region=found.default_phone_region,
+                    zone=found.time_zone,
+                    options=options,
+                    on_progress=show_rows,
+                )
             if as_json:
                 _print_json(seen.as_json())
             else:
@@ -131,6 +145,18 @@ def _options(
         options["sheet"] = sheet
     if known_contacts:
         options["known_contacts"] = known_contacts.value
+    return options
+
+
+def _column_options(preset: str | None, mapping: Path | None) -> UploadOptions:
+    """What was said of the columns, checked."""
+    options: UploadOptions = {}
+    if preset:
+        if preset not in presets():
+            raise typer.BadParameter(f"there are {', '.join(presets())}", param_hint="--preset")
+        options["preset"] = preset
+    if mapping:
+        options["mapping"] = read_saved_mapping(mapping).model_dump(mode="json", exclude_none=True)
     return options
 
 
@@ -298,7 +324,7 @@ def _draw_preview(seen: Preview) -> None:
     if shown["sheet"]:
         details.append(f"sheet {shown['sheet']!r}")
     kind = ", ".join(detail for detail in details if detail) + packing
-    out.print(f"{kind}; ids belong to {seen.source_system}", markup=False, soft_wrap=True)
+    out.print(f"{kind}; preset {seen.preset}; ids belong to {seen.source_system}", markup=False, soft_wrap=True)
     columns = Table("column", "becomes", "for example")
     for column in seen.columns:
         columns.add_row(Text(column.header), Text(column.meaning or "nothing"), Text(column.sample or ""))

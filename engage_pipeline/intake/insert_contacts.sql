@@ -2,7 +2,7 @@
 -- reads: lead_rows, row_persons, merged_contacts, writes: contacts
 insert into contacts (
     id, user_id, entry_type, upload_id, created_at, updated_at, source_system, external_id, phone_e164, email,
-    first_name, last_name, company, lead_source, tags, custom_fields, suppressed_channels
+    first_name, last_name, company, lead_source, tags, custom_fields, time_zones, suppressed_channels
 )
 select
     lead_rows.id,
@@ -21,6 +21,7 @@ select
     lead_rows.lead_source,
     lead_rows.tags,
     lead_rows.custom_fields,
+    coalesce(lead_rows.time_zones, '{}'),
     lead_rows.suppressed_channels
 from lead_rows
 left join row_persons on lead_rows.line_number = row_persons.line_number
@@ -43,6 +44,7 @@ select
     lead_source,
     tags,
     custom_fields,
+    time_zones,
     suppressed_channels
 from merged_contacts
 where not is_known

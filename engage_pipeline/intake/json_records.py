@@ -14,6 +14,7 @@ import ijson
 from engage_pipeline.intake.batch import BATCH_ROWS, Batch, RejectedRow
 from engage_pipeline.intake.cells import cell, typed_batch
 from engage_pipeline.intake.errors import FileRefused
+from engage_pipeline.intake.presets import flatten_record
 from engage_pipeline.intake.sniff import FileFormat, empty_file, proven_encoding, refuse_bad_header
 
 MALFORMED_JSON = "malformed_json"
@@ -70,7 +71,8 @@ def read_json(file: IO[bytes], file_format: FileFormat) -> Iterator[Batch]:
 
 def _records(file: IO[bytes], encoding: str, *, lines: bool) -> Iterable[Record]:
     text = TextIOWrapper(_Borrowed(file), encoding=encoding, newline="\n")  # type: ignore[type-var]
-    return _line_records(text) if lines else _array_records(file, encoding)
+    found = _line_records(text) if lines else _array_records(file, encoding)
+    return ((number, None if record is None else flatten_record(record), said) for number, record, said in found)
 
 
 def _line_records(text: Any) -> Iterator[Record]:

@@ -141,7 +141,13 @@ class _Load:
         spellings = _lead_source_spellings(self.connection, self.tenant)
         with opened_table(self.path, self.asked.options) as table:
             self.facts = replace(self.facts, format=table.format_json())
-            reading = Reading(table, region=self.tenant.default_phone_region, lead_source_spellings=spellings)
+            reading = Reading(
+                table,
+                self.asked.options,
+                region=self.tenant.default_phone_region,
+                zone=self.tenant.time_zone,
+                lead_source_spellings=spellings,
+            )
             usable, rejected = stage(self.connection, self.upload_id, _clean_batches(reading), self.on_progress)
             mapping = reading.mapping()
         self.facts = replace(self.facts, column_mapping=mapping.as_json())

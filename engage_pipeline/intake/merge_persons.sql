@@ -18,6 +18,7 @@ with said as (
         contacts.lead_source,
         contacts.tags,
         contacts.custom_fields,
+        nullif(contacts.time_zones, '{}') as time_zones,
         contacts.suppressed_channels
     from (select distinct person_id from row_persons where is_known) as persons
     inner join contacts on persons.person_id = contacts.id
@@ -46,6 +47,7 @@ with said as (
                 then lead_rows.custom_fields || jsonb_build_object(%(email_header)s::text, lead_rows.email)
             else lead_rows.custom_fields
         end,
+        case when not row_persons.phone_is_of_other then lead_rows.time_zones end,
         lead_rows.suppressed_channels
     from row_persons
     inner join lead_rows on row_persons.line_number = lead_rows.line_number
@@ -65,6 +67,7 @@ with said as (
         null,
         case when lead_rows.is_dnc then array['DNC'] else '{}' end,
         '{}',
+        null,
         lead_rows.suppressed_channels
     from row_persons
     inner join lead_rows on row_persons.line_number = lead_rows.line_number
@@ -85,6 +88,7 @@ gathered as (
         array_agg(lead_source order by line_number) filter (where lead_source is not null) as lead_sources,
         array_agg(tags::text order by line_number) filter (where tags <> '{}') as tag_lists,
         array_agg(custom_fields order by line_number) as custom_fields,
+        array_agg(time_zones::text order by line_number) filter (where time_zones is not null) as zone_lists,
         bool_or('ai_call' = any(suppressed_channels)) as refuses_calls,
         bool_or('whatsapp_message' = any(suppressed_channels)) as refuses_messages,
         bool_or('email' = any(suppressed_channels)) as refuses_emails
@@ -126,6 +130,7 @@ merged as (
                 cross join lateral jsonb_each(objects.fields) as field (key, value)
             )
         end as custom_fields,
+        coalesce(zone_lists[cardinality(zone_lists)]::text[], '{}') as time_zones,
         array_remove(
             array[
                 case when refuses_calls then 'ai_call' end,

@@ -16,8 +16,6 @@ TEST_LEAD = "test_lead"
 DNC_TAG = "DNC"
 # As the function engage_has_dnc_tag of the first migration has them, which contacts.is_dnc is computed by.
 _DNC_TAGS = frozenset({"dnc", "do not contact", "do-not-contact"})
-# What Facebook's lead form testing tool fills in.
-DUMMY_DATA = "<test lead: dummy data for "
 # An index entry of PostgreSQL holds 2,704 bytes; a character has up to four.
 LONGEST_EXTERNAL_ID = 500
 

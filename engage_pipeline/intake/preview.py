@@ -28,6 +28,7 @@ class Preview:
 
     Attributes:
         format: as `lead_uploads.format` would have it.
+        preset: by which the columns were read.
         source_system: what ids of the file belong to.
         columns: in file order.
         rejected: why rows would be rejected, the most frequent reason first. Who the others are is not asked: whether
@@ -35,6 +36,7 @@ class Preview:
     """
 
     format: dict[str, Any]
+    preset: str
     source_system: str
     columns: list[PreviewColumn]
     rows_read: int
@@ -44,6 +46,7 @@ class Preview:
         """Every field as a JSON value; with samples, so for whoever has the file anyway."""
         return {
             "format": self.format,
+            "preset": self.preset,
             "source_system": self.source_system,
             "columns": [
                 {"header": column.header, "meaning": column.meaning, "sample": column.sample} for column in self.columns
@@ -64,6 +67,7 @@ def preview(
     path: Path,
     *,
     region: str,
+    zone: str,
     options: Mapping[str, Any] | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Preview:
@@ -71,13 +75,14 @@ def preview(
 
     Args:
         region: two-letter region that a phone number without a country code belongs to.
-        options: what is known about the file; see `table.opened_table`.
+        zone: time zone of times that name none.
+        options: what is known about the file; see `uploads.UploadOptions`.
         on_progress: called with the rows read so far.
 
     Raises:
         FileRefused: as the upload would be.
     """
-    with opened_reading(path, options or {}, region=region, lead_source_spellings={}) as reading:
+    with opened_reading(path, options or {}, region=region, zone=zone, lead_source_spellings={}) as reading:
         samples: list[str | None] = [None] * len(reading.table.format.headers)
         lines: dict[str, list[int]] = {}
         rows_read = 0
@@ -93,6 +98,7 @@ def preview(
     reasons = [RejectReason(code, count, first) for code, (count, first) in lines.items()]
     return Preview(
         format=reading.table.format_json(),
+        preset=mapping.preset,
         source_system=mapping.source_system,
         columns=[
             PreviewColumn(header, mapping.meaning(number), sample)

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from engage_pipeline.intake.batch import Batch
-from engage_pipeline.intake.mapping import ColumnMapping, map_columns
+from engage_pipeline.intake.mapping import ColumnMapping, MappingOptions, map_columns
 from engage_pipeline.intake.table import Table, opened_table
 from engage_pipeline.intake.vectors import CleanBatch, Cleaner, present
 
@@ -19,17 +19,28 @@ class Reading:
 
     Args:
         table: open.
-        region, lead_source_spellings: see `vectors.Cleaner`.
+        options: what is known about its columns; see `mapping.MappingOptions`.
+        region, zone, lead_source_spellings: see `vectors.Cleaner`.
 
     Raises:
-        FileRefused: no_identifying_column.
+        FileRefused: no_identifying_column, mapping_does_not_fit.
     """
 
-    def __init__(self, table: Table, *, region: str, lead_source_spellings: dict[str, str]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        options: Mapping[str, Any],
+        *,
+        region: str,
+        zone: str,
+        lead_source_spellings: dict[str, str],
+    ) -> None:
         headers = table.format.headers
         self.table = table
         # A row with something everywhere: what a column without a name is called is needed before any row was read.
-        self.cleaner = Cleaner(map_columns(headers, [["x"] * len(headers)]), region, lead_source_spellings)
+        known = MappingOptions.from_json(options)
+        mapping = map_columns(headers, [["x"] * len(headers)], options=known)
+        self.cleaner = Cleaner(mapping, region, zone, lead_source_spellings)
         self.nameless = {number for number, header in enumerate(headers) if not header}
 
     def batches(self) -> Iterator[tuple[Batch, CleanBatch]]:
@@ -53,16 +64,16 @@ class Reading:
 
 @contextmanager
 def opened_reading(
-    path: Path, options: Mapping[str, Any], *, region: str, lead_source_spellings: dict[str, str]
+    path: Path, options: Mapping[str, Any], *, region: str, zone: str, lead_source_spellings: dict[str, str]
 ) -> Iterator[Reading]:
     """Open a lead file to read it once.
 
     Args:
-        options: see `table.opened_table`.
-        region, lead_source_spellings: see `vectors.Cleaner`.
+        options: see `table.opened_table` and `mapping.MappingOptions`.
+        region, zone, lead_source_spellings: see `vectors.Cleaner`.
 
     Raises:
         FileRefused: the file cannot be read with certainty, or names nobody.
     """
     with opened_table(path, options) as table:
-        yield Reading(table, region=region, lead_source_spellings=lead_source_spellings)
+        yield Reading(table, options, region=region, zone=zone, lead_source_spellings=lead_source_spellings)

@@ -11,6 +11,7 @@ create temporary table lead_rows (
     lead_source text,
     tags text[] not null,
     custom_fields jsonb not null,
+    time_zones text[],
     suppressed_channels text[] not null,
     other_addresses text[] not null,
     is_dnc boolean not null,

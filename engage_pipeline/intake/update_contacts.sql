@@ -12,6 +12,7 @@ set
     lead_source = merged.lead_source,
     tags = merged.tags,
     custom_fields = merged.custom_fields,
+    time_zones = merged.time_zones,
     suppressed_channels = merged.suppressed_channels,
     updated_at = %(now)s
 from merged_contacts as merged
@@ -21,9 +22,9 @@ where
     and (
         contacts.source_system, contacts.external_id, contacts.phone_e164, contacts.email, contacts.first_name,
         contacts.last_name, contacts.company, contacts.lead_source, contacts.tags, contacts.custom_fields,
-        contacts.suppressed_channels
+        contacts.time_zones, contacts.suppressed_channels
     ) is distinct from (
         merged.source_system, merged.external_id, merged.phone_e164, merged.email, merged.first_name,
         merged.last_name, merged.company, merged.lead_source, merged.tags, merged.custom_fields,
-        merged.suppressed_channels
+        merged.time_zones, merged.suppressed_channels
     )

@@ -20,6 +20,8 @@ HERE = Path(__file__).parent
 class UploadOptions(TypedDict, total=False):
     """What is asked for beside a file, kept in `lead_uploads.options`; what is absent is sniffed, or the tenant's.
 
+    `preset` names one of `presets.presets`, and `mapping` is a `saved_mapping.SavedMapping` as JSON.
+
     `format` is one of `sniff.KINDS`. `known_contacts` is one of `vocabulary.KNOWN_CONTACTS`. With `accept_rejects` the
     upload is loaded whatever its share of rejected rows.
     """
@@ -29,6 +31,8 @@ class UploadOptions(TypedDict, total=False):
     delimiter: str
     sheet: str
     known_contacts: str
+    preset: str
+    mapping: dict[str, Any]
     accept_rejects: bool
 
 

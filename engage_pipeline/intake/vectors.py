@@ -5,8 +5,9 @@ by value only where those cannot decide.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,11 @@ import pyarrow.compute as pc
 
 from engage_pipeline.intake.batch import Batch, RejectedRow
 from engage_pipeline.intake.emails import email_addresses
+from engage_pipeline.intake.instants import instants
 from engage_pipeline.intake.mapping import ColumnMapping
 from engage_pipeline.intake.missing import missing
 from engage_pipeline.intake.normalise import (
     DNC_TAG,
-    DUMMY_DATA,
     INVALID_EMAIL,
     INVALID_PHONE,
     LONGEST_EXTERNAL_ID,
@@ -34,6 +35,7 @@ from engage_pipeline.intake.normalise import (
     typed_value,
 )
 from engage_pipeline.intake.phones import phones_e164
+from engage_pipeline.intake.time_zones import time_zones
 
 Mask = npt.NDArray[np.bool_]
 
@@ -56,6 +58,7 @@ CLEAN_SCHEMA = pa.schema(
         ("lead_source", pa.string()),
         ("tags", pa.string()),
         ("custom_fields", pa.string()),
+        ("time_zones", pa.string()),
         ("suppressed_channels", pa.string()),
         ("other_addresses", pa.string()),
         ("is_dnc", pa.bool_()),
@@ -78,11 +81,13 @@ class Cleaner:
 
     Attributes:
         region: two-letter region that a phone number without a country code belongs to.
+        zone: the tenant's time zone, for times of files that name none.
         lead_source_spellings: case-folded lead source -> the spelling to use; the file's first ones are added.
     """
 
     mapping: ColumnMapping
     region: str
+    zone: str
     lead_source_spellings: dict[str, str] = field(default_factory=dict)
 
     def clean(self, batch: Batch) -> CleanBatch:
@@ -91,10 +96,11 @@ class Cleaner:
         A phone or e-mail that is present but invalid counts as missing, and its text is kept as a custom field under
         its header; without any other key the row is rejected as `invalid_phone` or `invalid_email`. A consent column
         says no to contact unless it is missing or one of no, n, false, f, 0, off: a date or a remark there is a wish.
+        A column of times becomes ISO 8601 in UTC; what is no time there stays as it was.
         """
         if not len(batch):
             return CleanBatch(CLEAN_SCHEMA.empty_table(), list(batch.rejected))
-        columns = _Columns(batch, self.mapping)
+        columns = _Columns(_without_prefixes(batch, self.mapping), self.mapping)
         external_id = columns.external_id()
         phones = columns.addresses("phone", lambda texts: phones_e164(texts, self.region))
         emails = columns.addresses("email", email_addresses)
@@ -112,7 +118,8 @@ class Cleaner:
                 columns.text("company"),
                 self._lead_source(columns),
                 tags,
-                columns.custom_fields(phones.leftovers + emails.leftovers),
+                columns.custom_fields(phones.leftovers + emails.leftovers, self._instants),
+                time_zones(phones.address, pc.fill_null(columns.text("country"), "")),
                 columns.suppressed_channels(),
                 _other_addresses(phones, emails),
                 is_dnc,
@@ -122,6 +129,9 @@ class Cleaner:
         if not usable.all():
             rows = rows.filter(pa.array(usable))
         return CleanBatch(rows, sorted([*batch.rejected, *rejected], key=lambda row: row.line_number))
+
+    def _instants(self, texts: pa.Array) -> pa.Array:
+        return instants(texts, self.mapping.zone or self.zone, region=self.region)
 
     def _lead_source(self, columns: "_Columns") -> pa.Array:
         known = self.lead_source_spellings
@@ -179,11 +189,7 @@ class _Columns:
         return self.nothing
 
     def external_id(self) -> pa.Array:
-        ids = self.text("external_id")
-        if self.mapping.source_system != "facebook":
-            return ids
-        # The lead's id has this prefix in a downloaded file only, not in the interfaces that give the same lead.
-        return pc.if_else(pc.starts_with(ids, "l:"), pc.utf8_slice_codeunits(ids, 2), ids)
+        return self.text("external_id")
 
     def addresses(self, field_name: str, clean: Callable[[pa.Array], pa.Array]) -> _Addresses:
         found: list[pa.Array] = []
@@ -236,9 +242,15 @@ class _Columns:
             no_call, pc.if_else(no_email, "{ai_call,email}", "{ai_call}"), pc.if_else(no_email, "{email}", "{}")
         )
 
-    def custom_fields(self, leftovers: Sequence[tuple[str, pa.Array]]) -> pa.Array:
+    def custom_fields(
+        self, leftovers: Sequence[tuple[str, pa.Array]], read_instants: Callable[[pa.Array], pa.Array]
+    ) -> pa.Array:
         """One JSON object a row. A leftover comes last: of a name that is there twice, the last value counts."""
-        parts = [_member(name, self._json_value(number)) for number, name in self.mapping.custom_fields.items()] + [
+        values = {number: self._json_value(number) for number in self.mapping.custom_fields}
+        for number in self.mapping.instants:
+            times = _json_texts(read_instants(self.batch.texts[number]))
+            values[number] = pc.coalesce(times, values[number])
+        parts = [_member(name, values[number]) for number, name in self.mapping.custom_fields.items()] + [
             _member(name, _json_texts(texts)) for name, texts in leftovers
         ]
         if not parts:
@@ -253,6 +265,18 @@ class _Columns:
         if typed is None:
             return _guessed_json(texts)
         return pc.if_else(pc.is_valid(present(texts)), typed, pa.scalar(None, pa.string()))
+
+
+def _without_prefixes(batch: Batch, mapping: ColumnMapping) -> Batch:
+    """The batch as if its cells did not begin with what its source system puts in front."""
+    texts, json_texts = list(batch.texts), list(batch.json)
+    for number, prefixes in mapping.prefixes.items():
+        pattern = rf"^\s*(?:{'|'.join(map(re.escape, prefixes))})"
+        texts[number] = pc.replace_substring_regex(batch.texts[number], pattern=pattern, replacement="")
+        if json_texts[number] is not None:
+            changed = pc.not_equal(texts[number], batch.texts[number])
+            json_texts[number] = pc.if_else(changed, _json_texts(texts[number]), json_texts[number])
+    return replace(batch, texts=tuple(texts), json=tuple(json_texts))
 
 
 def _has_dnc(tags: Sequence[str]) -> bool:
@@ -338,8 +362,8 @@ def _rejected(
     has_nul, is_test = np.zeros(len(batch), bool), np.zeros(len(batch), bool)
     for texts in batch.texts:
         has_nul |= _contains_nul(texts)
-        if mapping.source_system == "facebook":
-            is_test |= _mask(pc.starts_with(texts, DUMMY_DATA))
+        for beginning in mapping.test_lead:
+            is_test |= _mask(pc.starts_with(texts, beginning))
     is_long = _mask(pc.fill_null(pc.greater(pc.utf8_length(external_id), LONGEST_EXTERNAL_ID), False))
     no_key = ~_mask(pc.is_valid(pc.coalesce(external_id, phones.address, emails.address)))
     unusable = is_test | has_nul | is_long | no_key

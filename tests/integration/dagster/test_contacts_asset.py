@@ -53,7 +53,9 @@ def test_an_upload_that_is_held_fails_the_check_and_shows_its_preview_masked(run
     assert check.metadata["held"].value is True
     (loaded,) = run_upload("Id,Phone,Name\n1,212-555-0101,Ada\n").asset_materializations_for_node("contacts")
     [record] = loaded.metadata["preview"].records
-    assert (record.data["name"], record.data["phone_e164"], record.data["external_id"]) == ("[name]", "[phone]", "1")
+    assert (record.data["name"], record.data["phone_e164"], record.data["external_id"]) == (
+        "[name]", "[phone]", "[id]",
+    )  # fmt: skip
 
 
 def test_a_refused_file_and_a_superseded_run_raise_no_alarm(run_upload) -> None:

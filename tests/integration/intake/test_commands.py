@@ -12,6 +12,7 @@ from engage_pipeline.database.tenants import Tenant
 from engage_pipeline.errors import EngageError
 from engage_pipeline.settings import load_settings
 from tests.integration.intake.conftest import LoadFile
+from tests.unit.intake.lead_files import LEADS
 
 
 @pytest.fixture
@@ -117,3 +118,17 @@ def test_the_books_are_shown(engage: CliRunner, load_file: LoadFile, connection:
     assert "wrong_field_count" in drawn
     assert "1 contacts said no to ai_call" in drawn
     assert "1 contacts have no phone" in drawn
+
+
+def test_a_preset_and_a_saved_mapping_go_with_the_file(
+    engage: CliRunner, tenant: Tenant, connection: Connection
+) -> None:
+    file, saved = LEADS / "our_crm.csv", LEADS / "our_crm.yaml"
+    shown = json.loads(engage.invoke(app, ["upload", str(file), "--mapping", str(saved), "--dry-run", "--json"]).stdout)
+    assert (shown["preset"], shown["source_system"]) == ("generic", "our-crm")
+    assert engage.invoke(app, ["upload", str(LEADS / "zoho.csv"), "--dry-run"]).stdout.count("preset zoho") == 1
+    assert engage.invoke(app, ["upload", str(file), "--preset", "hupspot"]).exit_code == 2
+    result = engage.invoke(app, ["upload", str(file), "--preset", "zoho", "--mapping", str(saved)])
+    assert result.exit_code == 0, result.output
+    (options,) = connection.execute("select options from lead_uploads").fetchone() or ()
+    assert (options["preset"], options["mapping"]["columns"]["Handy"]) == ("zoho", "phone")

@@ -329,3 +329,12 @@ def test_contacts_of_another_tenant_are_not_touched(
         other.execute("update contacts set user_id = (select id from users where name = 'northwind')")
         other.execute("update lead_uploads set file_sha256 = null")
     assert counts(load_file(HEADER + ADA)) == (1, 1, 0, 0, 0)
+
+
+def test_a_contact_is_in_the_time_zones_of_its_number_else_of_its_country(
+    load_file: LoadFile, connection: Connection
+) -> None:
+    load_file("Id,Phone,Country\n1,202-555-0171,India\n2,,India\n3,,\n")
+    load_file("Id,Phone,Country\n2,213-555-0171,\n3,,Nowhere\n1,,\n")
+    rows = connection.execute("select external_id, time_zones from contacts order by 1").fetchall()
+    assert rows == [("1", ["America/New_York"]), ("2", ["America/Los_Angeles"]), ("3", [])]

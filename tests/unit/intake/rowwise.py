@@ -16,7 +16,6 @@ from engage_pipeline.intake.mapping import ColumnMapping
 from engage_pipeline.intake.missing import present
 from engage_pipeline.intake.normalise import (
     DNC_TAG,
-    DUMMY_DATA,
     INVALID_EMAIL,
     INVALID_PHONE,
     LONGEST_EXTERNAL_ID,
@@ -125,7 +124,7 @@ def normalise(
         first,
         last,
     ), company, source, tags, custom, no_call, no_email, dnc, row in cleaned:
-        if mapping.source_system == "facebook" and any(text.startswith(DUMMY_DATA) for text in row):
+        if mapping.test_lead and any(text.startswith(mapping.test_lead) for text in row):
             reason = "the row is a test lead: its fields hold dummy data"
             rejected.append(RejectedRow(line, tuple(row), TEST_LEAD, reason))
             continue
@@ -178,10 +177,10 @@ class _Columns:
 
     def external_ids(self) -> Iterable[str | None]:
         ids = self.text("external_id")
-        if self.mapping.source_system != "facebook":
+        prefixes = [self.mapping.prefixes.get(number, ()) for number in self.mapping.fields.get("external_id", ())]
+        if not any(prefixes):
             return ids
-        # The lead's id has this prefix in a downloaded file only, not in the interfaces that give the same lead.
-        return (each.removeprefix("l:") if each else each for each in ids)
+        return (each.removeprefix(prefixes[0][0]) if each else each for each in ids)
 
     def phones(self) -> Iterable[_Address]:
         return self._addresses("phone", lambda text: phone_e164(text, self.region))

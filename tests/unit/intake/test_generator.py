@@ -30,7 +30,7 @@ def test_generated_leads_have_the_promised_share_of_trouble(tmp_path: Path) -> N
     write_generated_leads(file, rows=10_000, seed=3)
     leads: list[dict[str, Any]] = []
     rejected: list[RejectedRow] = []
-    with opened_reading(file, {}, region="US", lead_source_spellings={}) as reading:
+    with opened_reading(file, {}, region="US", zone="UTC", lead_source_spellings={}) as reading:
         for _, cleaned in reading.batches():
             leads += cleaned.rows.to_pylist()
             rejected += cleaned.rejected

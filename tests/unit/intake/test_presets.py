@@ -10,6 +10,7 @@ import pytest
 from engage_pipeline.intake.errors import FileRefused, InvalidMapping
 from engage_pipeline.intake.mapping import ColumnMapping, MappingOptions, map_columns
 from engage_pipeline.intake.presets import flatten_record, presets
+from engage_pipeline.intake.reading import opened_reading
 from engage_pipeline.intake.saved_mapping import read_saved_mapping
 from tests.unit.intake.lead_files import LEADS
 
@@ -181,3 +182,77 @@ def test_a_saved_mapping_is_checked_before_it_is_used(tmp_path: Path, written: s
     with pytest.raises(InvalidMapping) as refused:
         read_saved_mapping(file)
     assert complaint in refused.value.why
+
+
+def cleaned(name: str, *, region: str = "US", **options: Any) -> tuple[list[dict[str, Any]], list[str]]:
+    """The usable rows of a file, as a tenant in Berlin would get them, and why others are rejected."""
+    rows: list[dict[str, Any]] = []
+    rejected: list[str] = []
+    with opened_reading(
+        LEADS / name, options, region=region, zone="Europe/Berlin", lead_source_spellings={}
+    ) as reading:
+        for _, batch in reading.batches():
+            rows += batch.rows.to_pylist()
+            rejected += [row.reason_code for row in batch.rejected]
+    return [{**row, "custom_fields": json.loads(row["custom_fields"])} for row in rows], rejected
+
+
+VALUES = {
+    # file: region, ids, first phone, wishes of the second row, a field of the first row and its value
+    "hubspot.csv": ("US", ["501", "502"], "+12025550171", "{email}", "Create Date", "2026-03-02T08:15:00Z"),
+    "salesforce_api.csv": (
+        "US", ["00Q000000000001", "00Q000000000002"], "+12025550171", "{ai_call,email}", "CreatedDate",
+        "2026-03-02T09:15:00Z",
+    ),
+    "salesforce_report.csv": (
+        "US", ["00Q000000000001", "00Q000000000002"], "+12025550171", "{ai_call,email}", "Create Date", "2026-03-02",
+    ),
+    "zoho.csv": ("US", ["zcrm_1001", "zcrm_1002"], "+12025550171", "{email}", "Created Time", "2026-04-14T22:03:00Z"),
+    "suitecrm.csv": (
+        "US", ["a1b2c3d4-0001", "a1b2c3d4-0002"], "+12025550171", "{ai_call}", "Date Created", "2026-03-02T08:15:00Z",
+    ),
+    "facebook.tsv": ("US", ["101"], "+12025550171", None, "created_time", "2026-03-02T14:15:00Z"),
+    "facebook_graph.json": ("US", ["101"], "+12025550171", None, "budget", ["10", "20"]),
+    "indiamart_pull.json": ("IN", ["900001", "900002"], "+919999900001", "{}", "QUERY_TIME", "2026-03-02T07:17:25Z"),
+    "indiamart_push.json": ("IN", ["900001"], "+919999900001", None, "CALL_DURATION", 0),
+    "indiamart.csv": ("IN", ["900001", "900002"], "+919999900001", "{}", "QUERY_TIME", "2026-03-02T07:17:25Z"),
+    "justdial.csv": ("IN", ["JD1001", "JD1002"], "+919999900001", "{ai_call}", "dncmobile", 0),
+    "generic.csv": ("US", ["7001", "7002"], "+12025550171", "{ai_call}", "Score", 5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_the_values_of_a_system_s_file_are_normal(name: str) -> None:
+    region, ids, phone, wishes, header, value = VALUES[name]
+    rows, rejected = cleaned(name, region=region)
+    assert [row["external_id"] for row in rows] == ids
+    assert (rows[0]["phone_e164"], rows[0]["email"], rows[0]["first_name"]) == (phone, "asha@example.com", "Asha")
+    assert rows[0]["custom_fields"][header] == value
+    assert rows[0]["suppressed_channels"] == "{}"
+    assert rows[0]["time_zones"] == ("{Asia/Calcutta}" if region == "IN" else "{America/New_York}")
+    assert [row["suppressed_channels"] for row in rows[1:]] == ([] if wishes is None else [wishes])
+    assert rejected == (["test_lead"] if name.startswith("facebook") else [])
+
+
+def test_a_buyer_without_a_name_has_none_and_a_dnc_tag_is_seen() -> None:
+    assert cleaned("indiamart.csv", region="IN")[0][1]["first_name"] is None
+    assert [row["is_dnc"] for row in cleaned("zoho.csv")[0]] == [False, True]
+
+
+def test_a_saved_mapping_is_followed_to_the_values() -> None:
+    saved = read_saved_mapping(LEADS / "our_crm.yaml").model_dump(mode="json")
+    rows, _ = cleaned("our_crm.csv", mapping=saved)
+    assert [row["external_id"] for row in rows] == ["A-1", "A-2"]
+    assert rows[0]["custom_fields"] == {
+        "Opt out": "no", "interest": "pipes", "Joined": "2026-03-02T08:15:00Z", "reached at": "front desk",
+    }  # fmt: skip
+
+
+def test_what_is_no_time_stays_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "leads.csv"
+    file.write_text("Id,Created At\n1,last week\n2,\n3,5\n4,2026-03-02 09:15\n")
+    with opened_reading(file, {}, region="US", zone="UTC", lead_source_spellings={}) as reading:
+        fields = [
+            json.loads(text) for _, batch in reading.batches() for text in batch.rows["custom_fields"].to_pylist()
+        ]
+    assert fields == [{"Created At": "last week"}, {}, {"Created At": 5}, {"Created At": "2026-03-02T09:15:00Z"}]

@@ -31,7 +31,7 @@ class NoRejectedRows(EngageError):
     def __init__(self, upload_id: str) -> None:
         super().__init__(
             what=f"upload {upload_id} has no rejected rows",
-            why="every row of it is a contact, or nothing of it was loaded",
+            why="every row of it is a contact, nothing of it was loaded, or what the rows said was cleared since",
             fix=f"see its books: engage uploads show {upload_id}",
         )
 

@@ -1,4 +1,4 @@
--- rejected_rows: the quarantined rows of one upload in the order of the file
+-- rejected_rows: the quarantined rows of one upload in the order of the file, but for those whose text was cleared
 -- reads: rejected_rows
 select
     line_number,
@@ -6,5 +6,5 @@ select
     reason,
     raw_row
 from rejected_rows
-where upload_id = %(upload_id)s
+where upload_id = %(upload_id)s and raw_row <> '[]'
 order by line_number, id

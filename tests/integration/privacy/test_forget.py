@@ -18,7 +18,8 @@ from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.tenants import Tenant, ensure_tenant
 from engage_pipeline.intake.errors import SuppressionKeyMissing
 from engage_pipeline.intake.load import load_upload
-from engage_pipeline.intake.uploads import UploadBooks
+from engage_pipeline.intake.rejects import write_rejects
+from engage_pipeline.intake.uploads import UploadBooks, find_upload
 from engage_pipeline.matching.explain import NoContact
 from engage_pipeline.privacy.contacts import find_contacts, show_contact
 from engage_pipeline.privacy.errors import ContactBusy, FileInTheWay
@@ -118,6 +119,9 @@ def test_nothing_is_left_in_the_database_or_in_files(house: House) -> None:
     report = house.forget(house.contact_of())
     assert_nothing_left(house)
     assert (report.row_count, report.file_count, report.rejected_row_count) == (3, 1, 1)
+    (upload_id,) = house.connection.execute("select id from lead_uploads").fetchone() or ()
+    out = house.settings.home / "rejects.csv"
+    assert write_rejects(house.connection, find_upload(house.connection, upload_id), out) == 1
     assert processed.read_text() == LEADS.splitlines()[0] + "\n" + LEADS.splitlines()[3] + "\n"
     assert inbox.read_bytes().count(b"\r\n") == 2
     assert "ben@example.com" in utf16.read_bytes().decode("utf-16")

@@ -65,7 +65,16 @@ class Settings(BaseSettings):
     """The longest a provider may take to answer one call."""
 
     max_send_attempts: Annotated[int, Field(ge=1)] = 5
-    """Sends of one action that a provider may put off before the action fails."""
+    """Sends of one action that a provider may put off before the action fails, where its channel has no own limit."""
+
+    max_send_attempts_ai_call: Annotated[int, Field(ge=0)] = 0
+    """The same for calls; 0: as above."""
+
+    max_send_attempts_whatsapp_message: Annotated[int, Field(ge=0)] = 0
+    """The same for WhatsApp messages; 0: as above."""
+
+    max_send_attempts_email: Annotated[int, Field(ge=0)] = 0
+    """The same for e-mails; 0: as above."""
 
     sensor_wait_seconds: Annotated[float, Field(ge=0, le=30)] = 4.5
     """How long a sensor tick waits for work to be announced; Dagster begins one every five seconds."""
@@ -87,6 +96,11 @@ class Settings(BaseSettings):
 
     keep_provider_events_days: Annotated[int, Field(ge=1)] = 30
     """How long an applied event of a provider keeps its body."""
+
+    def send_limit(self, channel: str) -> int:
+        """How often one action of the channel may be sent before it fails."""
+        own: int = getattr(self, f"max_send_attempts_{channel}")
+        return own or self.max_send_attempts
 
     @property
     def inbox(self) -> Path:

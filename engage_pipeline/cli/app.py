@@ -8,7 +8,19 @@ import psycopg
 import typer
 from rich.console import Console
 
-from engage_pipeline.cli import accounts, contacts, database, flows, stack, stats, suppressions, templates, uploads
+from engage_pipeline.cli import (
+    accounts,
+    brake,
+    contacts,
+    database,
+    executions,
+    flows,
+    stack,
+    stats,
+    suppressions,
+    templates,
+    uploads,
+)
 from engage_pipeline.cli.budget import plan_budget
 from engage_pipeline.cli.explain import explain
 from engage_pipeline.cli.sandbox import sandbox
@@ -34,6 +46,10 @@ app.command()(explain)
 app.command()(stats.stats)
 app.command()(stats.sql)
 app.command()(stack.books)
+app.add_typer(executions.app, name="executions")
+app.command("test-run")(executions.test_run)
+app.command()(brake.pause)
+app.command()(brake.resume)
 app.add_typer(stack.batches, name="batches")
 app.add_typer(database.app, name="db")
 app.add_typer(accounts.app, name="accounts")

@@ -50,6 +50,7 @@ from engage_pipeline.database.vocabulary import (
     KNOWN_CONTACTS,
     OPEN_LOG_STATUSES,
     OUTCOMES,
+    OUTSIDE_BUSINESS_HOURS,
     UPLOAD_STATUSES,
 )
 
@@ -95,6 +96,14 @@ users = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("default_phone_region", Text, nullable=False, server_default="US"),
     Column("time_zone", Text, nullable=False, server_default="UTC"),
+    Column("business_hours", JSONB, comment="hours of flows that have none of their own; null: any time"),
+    Column(
+        "legal_hours",
+        Boolean,
+        nullable=False,
+        server_default=text("true"),
+        comment="false lifts the legal calling hours, for as long as the tenant has no live account",
+    ),
     _instant("created_at", required=True, now=True),
     Column(
         "reject_threshold",
@@ -129,6 +138,9 @@ auto_engagement_flows = Table(
     Column("business_hours_end", Time),
     Column("business_hours_timezone", Text),
     Column("business_hours_overnight", Boolean, nullable=False, server_default=text("false")),
+    Column("business_hours", JSONB, comment="several windows, weekdays and holidays, in place of start and end"),
+    Column("outside_business_hours", Text, nullable=False, server_default="defer"),
+    Column("expires_after_minutes", Integer, comment="an action so late is skipped; null: never too late"),
     Column(
         "reentry_after_days", Integer, comment="how long after it entered a contact may enter again; null: it may not"
     ),
@@ -141,9 +153,11 @@ auto_engagement_flows = Table(
     CheckConstraint("(deleted_at is null) = (priority is not null)", name="priority_null_when_deleted"),
     CheckConstraint("priority >= 0", name="priority_not_negative"),
     CheckConstraint("reentry_after_days > 0", name="reentry_after_days_positive"),
+    CheckConstraint("expires_after_minutes > 0", name="expires_after_minutes_positive"),
+    _one_of("outside_business_hours", OUTSIDE_BUSINESS_HOURS),
     CheckConstraint(
-        "not use_custom_business_hours or (business_hours_start is not null and business_hours_end is not null"
-        " and business_hours_timezone is not null)",
+        "not use_custom_business_hours or business_hours is not null or (business_hours_start is not null"
+        " and business_hours_end is not null and business_hours_timezone is not null)",
         name="business_hours_complete",
     ),
     Index("idx_flows_user_enabled", "user_id", "is_enabled"),
@@ -203,7 +217,16 @@ flow_actions = Table(
     Column("action_type", Text, nullable=False),
     Column("action_config", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Column("execute_condition", Text, nullable=False, server_default="always"),
+    Column("if_previous_outcome", ARRAY(Text), comment="the outcomes that it wants, one of which must have come"),
+    Column("outcome_timeout_minutes", Integer, comment="null: the channel's own"),
     UniqueConstraint("flow_id", "action_order"),
+    CheckConstraint(
+        "(execute_condition = 'if_previous_outcome') = (if_previous_outcome is not null)"
+        f" and if_previous_outcome <@ array[{', '.join(map(repr, OUTCOMES))}]"
+        " and cardinality(if_previous_outcome) > 0",
+        name="if_previous_outcome",
+    ),
+    CheckConstraint("outcome_timeout_minutes > 0", name="outcome_timeout_minutes_positive"),
     CheckConstraint("action_order > 0", name="action_order_positive"),
     _one_of("action_type", ACTION_TYPES),
     _one_of("execute_condition", EXECUTE_CONDITIONS),
@@ -335,7 +358,15 @@ contacts = Table(
     ),
     Index("idx_contacts_phone", "user_id", "phone_e164", postgresql_where=text("phone_e164 is not null")),
     Index("idx_contacts_email", "user_id", "email", postgresql_where=text("email is not null")),
-    Index("idx_contacts_unbatched", "updated_at", "id", postgresql_where=text("micro_batch_id is null")),
+    # A lane is an upload, or what came one by one: batches take from each in turn.
+    Index(
+        "idx_contacts_unbatched",
+        "user_id",
+        text("coalesce(upload_id, '00000000-0000-0000-0000-000000000000'::uuid)"),
+        "updated_at",
+        "id",
+        postgresql_where=text("micro_batch_id is null"),
+    ),
     Index("idx_contacts_micro_batch", "micro_batch_id"),
 )
 
@@ -487,6 +518,7 @@ flow_action_logs = Table(
     metadata,
     _id(),
     Column("execution_id", Uuid, ForeignKey("flow_executions.id"), nullable=False),
+    Column("user_id", Uuid, nullable=False, comment="the execution's, for fair batches"),
     Column("action_id", Uuid, ForeignKey("flow_actions.id", ondelete="SET NULL")),
     Column("action_order", Integer, nullable=False),
     Column("action_type", Text, nullable=False),
@@ -494,6 +526,28 @@ flow_action_logs = Table(
     Column("due_at", DateTime(timezone=True), comment="when the ledger looks at the log next; null once it is final"),
     Column("micro_batch_id", Uuid, ForeignKey("micro_batches.id"), comment="the open batch that holds the log"),
     Column("attempt_count", Integer, nullable=False, server_default="0", comment="sends begun"),
+    Column(
+        "attempts",
+        JSONB,
+        nullable=False,
+        server_default=text("'[]'::jsonb"),
+        comment="what was answered to each send and look-up, in order",
+    ),
+    Column("outcome_timeout_minutes", Integer, comment="how long an accepted request waits for its outcome"),
+    Column(
+        "awaits_reading",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="a later action depends on whether it is read, so delivered does not end it",
+    ),
+    Column(
+        "is_parked",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="due, and nobody may send it: out of the due index until the flow is enabled or the pause ends",
+    ),
     Column("request", JSONB, comment="what was handed to the provider, frozen with the intent"),
     Column("provider_message_id", Text),
     Column("outcome", Text, comment="the latest that is known of what became of it"),
@@ -520,12 +574,16 @@ flow_action_logs = Table(
     ),
     CheckConstraint("(status = 'skipped') = (skip_reason is not null)", name="skipped_has_reason"),
     Index("idx_action_logs_execution", "execution_id", "action_order"),
+    CheckConstraint("not is_parked or status = 'pending'", name="parked_is_pending"),
     Index(
         "idx_action_logs_due",
+        "user_id",
         "due_at",
-        postgresql_where=text("due_at is not null and micro_batch_id is null"),
+        "id",
+        postgresql_where=text("due_at is not null and micro_batch_id is null and not is_parked"),
     ),
     Index("idx_action_logs_sent", "accepted_at", postgresql_where=text("status = 'sent'")),
+    Index("idx_action_logs_parked", "execution_id", postgresql_where=text("is_parked")),
     Index(
         "idx_action_logs_in_flight",
         "action_type",
@@ -540,4 +598,30 @@ flow_action_logs = Table(
     Index(
         "idx_action_logs_batch", "micro_batch_id", "action_type", postgresql_where=text("micro_batch_id is not null")
     ),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    _id(),
+    Column("user_id", Uuid, ForeignKey("users.id"), comment="null: every tenant"),
+    Column("channel", Text, comment="null: every channel"),
+    Column("reason", Text, nullable=False),
+    _instant("created_at", required=True, now=True),
+    _one_of("channel", CHANNELS),
+    UniqueConstraint("user_id", "channel", postgresql_nulls_not_distinct=True),
+    comment="The emergency brake: while a row is here, nothing it covers begins to be sent.",
+)
+
+address_touches = Table(
+    "address_touches",
+    metadata,
+    Column("flow_id", Uuid, primary_key=True),
+    Column("action_order", Integer, primary_key=True),
+    Column("address_sha256", LargeBinary, primary_key=True),
+    Column("contact_id", Uuid, nullable=False),
+    Column("action_log_id", Uuid, nullable=False),
+    _instant("touched_at", required=True),
+    Column("held_until", DateTime(timezone=True), nullable=False, comment="when another contact may get it there"),
+    comment="Which contact an address got an action of a flow for, and when; two contacts may share an address.",
 )

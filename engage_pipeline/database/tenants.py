@@ -1,7 +1,11 @@
 """Tenants by name: the inbox's folders and the command line name them, every table keys on their id."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
+
+from psycopg.types.json import Jsonb
 
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.errors import NoTenant
@@ -9,12 +13,20 @@ from engage_pipeline.database.errors import NoTenant
 
 @dataclass(frozen=True)
 class Tenant:
-    """One row of `users`."""
+    """One row of `users`. `business_hours` are those of flows that have none of their own, as JSON; None is any time.
+
+    `legal_hours` false lifts the legal calling hours, which holds for a tenant without a live account only.
+    """
 
     user_id: UUID
     name: str
     default_phone_region: str
     time_zone: str
+    business_hours: Mapping[str, Any] | None = None
+    legal_hours: bool = True
+
+
+_COLUMNS = "id, name, default_phone_region, time_zone, business_hours, legal_hours"
 
 
 def find_tenant(connection: Connection, name: str) -> Tenant:
@@ -23,9 +35,7 @@ def find_tenant(connection: Connection, name: str) -> Tenant:
     Raises:
         NoTenant: nobody has applied a flow for it yet.
     """
-    row = connection.execute(
-        "select id, name, default_phone_region, time_zone from users where name = %s", [name]
-    ).fetchone()
+    row = connection.execute(f"select {_COLUMNS} from users where name = %s", [name]).fetchone()  # noqa: S608
     if row is None:
         known = connection.execute("select name from users order by name").fetchall()
         raise NoTenant(name, known=[name for (name,) in known])
@@ -33,21 +43,36 @@ def find_tenant(connection: Connection, name: str) -> Tenant:
 
 
 def ensure_tenant(
-    connection: Connection, name: str, *, default_phone_region: str | None = None, time_zone: str | None = None
+    connection: Connection,
+    name: str,
+    *,
+    default_phone_region: str | None = None,
+    time_zone: str | None = None,
+    business_hours: Mapping[str, Any] | None = None,
+    legal_hours: bool | None = None,
 ) -> Tenant:
     """The tenant of that name, made if need be; what is given here overwrites what it had."""
     connection.execute(
-        "insert into users (name, default_phone_region, time_zone)"
-        " values (%(name)s, coalesce(%(region)s, 'US'), coalesce(%(zone)s, 'UTC'))"
+        "insert into users (name, default_phone_region, time_zone, business_hours, legal_hours)"
+        " values (%(name)s, coalesce(%(region)s, 'US'), coalesce(%(zone)s, 'UTC'), %(hours)s,"
+        " coalesce(%(legal)s, true))"
         " on conflict (name) do update set"
         " default_phone_region = coalesce(%(region)s, users.default_phone_region),"
-        " time_zone = coalesce(%(zone)s, users.time_zone)",
-        {"name": name, "region": default_phone_region, "zone": time_zone},
+        " time_zone = coalesce(%(zone)s, users.time_zone),"
+        " business_hours = coalesce(%(hours)s, users.business_hours),"
+        " legal_hours = coalesce(%(legal)s, users.legal_hours)",
+        {
+            "name": name,
+            "region": default_phone_region,
+            "zone": time_zone,
+            "hours": None if business_hours is None else Jsonb(business_hours),
+            "legal": legal_hours,
+        },
     )
     return find_tenant(connection, name)
 
 
 def list_tenants(connection: Connection) -> list[Tenant]:
     """All tenants, by name."""
-    rows = connection.execute("select id, name, default_phone_region, time_zone from users order by name").fetchall()
+    rows = connection.execute(f"select {_COLUMNS} from users order by name").fetchall()  # noqa: S608
     return [Tenant(*row) for row in rows]

@@ -26,7 +26,7 @@ CONDITION_OPERATORS = (
 )
 CONDITION_GROUPS = ("all", "any", "none")
 ACTION_TYPES = ("ai_call", "whatsapp_message", "email", "wait")
-EXECUTE_CONDITIONS = ("always", "if_previous_success", "if_previous_failed")
+EXECUTE_CONDITIONS = ("always", "if_previous_success", "if_previous_failed", "if_previous_outcome")
 EXECUTION_STATUSES = ("pending", "running", "completed", "failed", "cancelled", "skipped")
 ACTION_LOG_STATUSES = ("pending", "sending", "sent", "success", "failed", "skipped", "unknown")
 OPEN_LOG_STATUSES = ("pending", "sending", "sent", "unknown")
@@ -42,7 +42,8 @@ ASSIGNMENT_REASONS = (
 )
 UPLOAD_STATUSES = ("waiting", "running", "loaded", "refused", "repeated", "failed", "held", "discarded")
 KNOWN_CONTACTS = ("update", "leave")
-BATCH_KINDS = ("new_contacts", "due_actions")
+OUTSIDE_BUSINESS_HOURS = ("defer", "skip")
+BATCH_KINDS = ("new_contacts", "due_actions", "test_run")
 BATCH_STATUSES = ("waiting", "running", "done", "failed")
 ADDRESS_COLUMNS = {"ai_call": "phone_e164", "whatsapp_message": "phone_e164", "email": "email"}
 """Channel -> the column of `contacts` that it needs."""

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.statements import load_statement
+from engage_pipeline.execution.places import flows_of_executions, hours_of_tenants
 from engage_pipeline.execution.steps import LogSoFar, NewLog, final_status, next_logs
-from engage_pipeline.flows.store import load_definitions
 
 _HERE = Path(__file__).parent
 
@@ -29,19 +29,25 @@ def advance(
     if not execution_ids:
         return
     executions = connection.execute(
-        "select id, flow_id, flow_version, status from flow_executions"
-        " where id = any(%s) and status in ('pending', 'running') order by id for update",
+        "select executions.id, executions.flow_id, executions.flow_version, executions.status, executions.user_id,"
+        " contacts.time_zones, contacts.phone_e164 from flow_executions as executions"
+        " inner join contacts on contacts.id = executions.contact_id"
+        " where executions.id = any(%s) and executions.status in ('pending', 'running')"
+        " order by executions.id for update of executions",
         [list(execution_ids)],
     ).fetchall()
+    if not executions:
+        return
     logs = _logs_of(connection, [row[0] for row in executions])
-    flows = load_definitions(connection, {(flow_id, version) for _, flow_id, version, _ in executions})
+    flows = flows_of_executions(connection, {(row[1], row[2]) for row in executions})
+    tenants = hours_of_tenants(connection, {row[4] for row in executions})
 
     to_insert: list[tuple[UUID, NewLog]] = []
     running: list[UUID] = []
     ended: list[tuple[UUID, str]] = []
-    for execution_id, flow_id, version, status in executions:
+    for execution_id, flow_id, version, status, user_id, zones, phone_e164 in executions:
         flow, so_far = flows[flow_id, version], logs[execution_id]
-        following = next_logs(flow, so_far, now=now)
+        following = next_logs(flow, so_far, now=now, place=tenants[user_id].place(zones, phone_e164))
         to_insert.extend((execution_id, log) for log in following)
         if following and following[-1].status == "pending":
             # A wait has begun the moment it is written; a call begins when it is marked sending.
@@ -72,13 +78,13 @@ def mark_running(connection: Connection, execution_ids: Collection[UUID]) -> Non
 
 def _logs_of(connection: Connection, execution_ids: list[UUID]) -> dict[UUID, list[LogSoFar]]:
     rows = connection.execute(
-        "select execution_id, action_order, action_type, status from flow_action_logs"
+        "select execution_id, action_order, action_type, status, outcome, completed_at from flow_action_logs"
         " where execution_id = any(%s) order by execution_id, action_order",
         [execution_ids],
     ).fetchall()
     logs: dict[UUID, list[LogSoFar]] = defaultdict(list)
-    for execution_id, action_order, action_type, status in rows:
-        logs[execution_id].append(LogSoFar(action_order, action_type, status))
+    for execution_id, *log in rows:
+        logs[execution_id].append(LogSoFar(*log))
     return logs
 
 
@@ -96,6 +102,8 @@ def _insert_logs(
             "statuses": [log.status for _, log in logs],
             "due_ats": [log.due_at for _, log in logs],
             "skip_reasons": [log.skip_reason for _, log in logs],
+            "timeouts": [log.outcome_timeout_minutes for _, log in logs],
+            "awaits_reading": [log.awaits_reading for _, log in logs],
             "now": now,
             "micro_batch_id": micro_batch_id,
         },

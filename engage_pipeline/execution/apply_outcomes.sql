@@ -21,11 +21,6 @@ ranks as (
     from unnest(%(known_outcomes)s::text[], %(known_ranks)s::int[]) as known (outcome, rank)
 ),
 
-timeouts as (
-    select channel, timeout
-    from unnest(%(channels)s::text[], %(timeouts)s::interval[]) as known (channel, timeout)
-),
-
 told as (
     select
         logs.id as action_log_id,
@@ -36,11 +31,13 @@ told as (
         given.cost_cents,
         given.call_seconds,
         case
+            -- A later action asks whether it is read: delivered does not end the wait for that.
+            when logs.status in ('sending', 'sent', 'unknown') and logs.awaits_reading and given.outcome = 'delivered'
+                then 'sent'
             when logs.status in ('sending', 'sent', 'unknown') then coalesce(given.status, 'sent')
             when logs.outcome = 'expired' then coalesce(given.status, logs.status)
             else logs.status
-        end as status,
-        timeouts.timeout
+        end as status
     from unnest(
         %(action_log_ids)s::uuid[],
         %(outcomes)s::text[],
@@ -57,7 +54,6 @@ told as (
     inner join flow_action_logs as logs on given.action_log_id = logs.id
     inner join held on logs.execution_id = held.id
     inner join contacts on held.contact_id = contacts.id
-    inner join timeouts on logs.action_type = timeouts.channel
     left join ranks on logs.outcome = ranks.outcome
     where
         logs.status in ('sending', 'sent', 'unknown', 'success', 'failed')
@@ -78,7 +74,7 @@ set
     due_at = case
         when told.status <> 'sent' then null
         when logs.status = 'sent' then logs.due_at
-        else %(now)s + told.timeout
+        else %(now)s + make_interval(mins => logs.outcome_timeout_minutes)
     end,
     completed_at = case
         when told.status = 'sent' then null

@@ -40,6 +40,8 @@ def form_batches(connection: Connection, kind: BatchKind, settings: Settings) ->
         start_timeout_seconds=settings.start_timeout_seconds,
         max_attempts=settings.max_attempts,
     )
+    if kind == "due_actions":
+        connection.execute(load_statement(_HERE, "park_stopped_logs"), {"most": 10 * settings.batch_size})
     while _open_count(connection, kind) < settings.max_open_batches:
         formed = connection.execute(
             load_statement(_HERE, f"form_{kind}_batch"), {"batch_size": settings.batch_size}
@@ -80,10 +82,7 @@ def retry_batch(connection: Connection, batch_id: UUID) -> bool:
 
 def seconds_until_due(connection: Connection) -> float:
     """How long until the next action log that no batch holds is due; infinite when none is to come."""
-    row = connection.execute(
-        "select extract(epoch from min(due_at) - clock_timestamp())::float8 from flow_action_logs"
-        " where micro_batch_id is null and due_at > clock_timestamp()"
-    ).fetchone()
+    row = connection.execute(load_statement(_HERE, "next_due")).fetchone()
     return row[0] if row and row[0] is not None else math.inf
 
 

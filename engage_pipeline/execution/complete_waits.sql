@@ -1,4 +1,4 @@
--- complete_waits: pending -> success for the waits of one batch that are over
+-- complete_waits: pending -> success for the waits of one batch that are over, complete when they were due
 -- Executions are locked before their logs, as in select_due_logs.
 with held as (
     select id
@@ -23,7 +23,7 @@ update flow_action_logs as logs
 set
     status = 'success',
     executed_at = logs.created_at,
-    completed_at = %(now)s,
+    completed_at = logs.due_at,
     due_at = null,
     micro_batch_id = null,
     updated_at = now()

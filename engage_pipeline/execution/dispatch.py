@@ -19,6 +19,7 @@ from engage_pipeline.database.connections import Connection, connect
 from engage_pipeline.database.leases import Lease
 from engage_pipeline.execution.ledger import Intent, claim_due, record_answers, record_look_ups, select_lost
 from engage_pipeline.execution.termination import put_off_termination
+from engage_pipeline.execution.test_runs import recorded
 from engage_pipeline.settings import Settings
 
 Clock = Callable[[], datetime]
@@ -203,10 +204,14 @@ async def _send(
     call while somebody else has been looking the request up."""
     if clock() > intent.executed_at + timedelta(seconds=settings.send_seconds):
         return TryLater("the deadline to begin sending had passed")
+    if intent.is_test_run:
+        return recorded(intent)
     return await channel.send(client, intent.request, reference=str(intent.action_log_id))
 
 
 async def _look_up(channel: Channel, client: httpx.AsyncClient, intent: Intent) -> Answer:
+    if intent.is_test_run:
+        return recorded(intent)
     if intent.is_stopped and channel.look_up_repeats:
         return Unknown("not asked again: since then nothing more may be sent")
     return await channel.look_up(

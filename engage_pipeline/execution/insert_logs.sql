@@ -1,15 +1,29 @@
 -- insert_logs: an execution's next action logs, pending or skipped; a log that is there already stays as it is
 insert into flow_action_logs (
-    execution_id, action_id, action_order, action_type, status, due_at, skip_reason, completed_at, micro_batch_id
+    execution_id,
+    user_id,
+    action_id,
+    action_order,
+    action_type,
+    status,
+    due_at,
+    skip_reason,
+    outcome_timeout_minutes,
+    awaits_reading,
+    completed_at,
+    micro_batch_id
 )
 select
     new.execution_id,
+    executions.user_id,
     actions.id,
     new.action_order,
     new.action_type,
     new.status,
     new.due_at,
     new.skip_reason,
+    new.outcome_timeout_minutes,
+    new.awaits_reading,
     case when new.status = 'skipped' then %(now)s end,
     case when new.status = 'pending' then %(micro_batch_id)s::uuid end
 from unnest(
@@ -18,8 +32,12 @@ from unnest(
     %(action_types)s::text[],
     %(statuses)s::text[],
     %(due_ats)s::timestamptz[],
-    %(skip_reasons)s::text[]
-) as new (execution_id, action_order, action_type, status, due_at, skip_reason)
+    %(skip_reasons)s::text[],
+    %(timeouts)s::int[],
+    %(awaits_reading)s::boolean[]
+) as new (
+    execution_id, action_order, action_type, status, due_at, skip_reason, outcome_timeout_minutes, awaits_reading
+)
 inner join flow_executions as executions on new.execution_id = executions.id
 inner join auto_engagement_flows as flows on executions.flow_id = flows.id
 -- The actions table holds the current version only; a log of an older one stands without an action id.

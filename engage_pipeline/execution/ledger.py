@@ -4,6 +4,7 @@ Each function is one transaction that proves the batch's lease. Between `claim` 
 whatever dies there leaves logs in `sending`, which are looked up after their deadline and never sent again blindly.
 """
 
+import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,11 +25,11 @@ from engage_pipeline.database.statements import load_statement
 from engage_pipeline.execution.advance import advance, mark_running
 from engage_pipeline.execution.budgets import adapt_budgets, draw_budgets
 from engage_pipeline.execution.cancel import cancel_executions
-from engage_pipeline.execution.hours import business_hours, next_open_instant
+from engage_pipeline.execution.hours import Place, next_open_instant, schedules_of
+from engage_pipeline.execution.places import flows_of_executions, hours_of_tenants
 from engage_pipeline.execution.stop import stop_logs
 from engage_pipeline.execution.suppress import suppress_contacts
 from engage_pipeline.flows.model import Flow
-from engage_pipeline.flows.store import load_definitions
 from engage_pipeline.settings import Settings
 
 _HERE = Path(__file__).parent
@@ -39,20 +40,24 @@ UNKNOWN_CLOSES_AFTER = timedelta(days=7)
 LOOK_UPS_END_AFTER = timedelta(days=1)
 """How long a request is asked about before its result is unknown. Resend keeps its idempotency keys as long."""
 
-OUTCOME_TIMEOUTS: Mapping[str, timedelta] = {
-    "ai_call": timedelta(minutes=120),
-    "whatsapp_message": timedelta(minutes=1440),
-    "email": timedelta(minutes=1440),
-}
-"""How long an accepted request waits for its outcome before the log closes as expired, by channel."""
-
 FIRST_RETRY_SECONDS = 5.0
 """Delay before the second send when the provider names none; it doubles with each further one."""
 
+LONGEST_RETRY_SECONDS = 900.0
+"""It doubles up to this; a provider may ask for more."""
+
+RETRY_SPREAD = 0.5
+"""Each delay is up to so much longer by chance, or all that was put off together would come again together."""
+
+_RNG = random.Random()  # noqa: S311 - it spreads retries
+
 
 class Intent(NamedTuple):
-    """One request that is stored as `sending`. `is_stopped`: it went out, and must not go out again.
-    `begins_after_seconds`: after the claim, so that the account keeps to its rate."""
+    """One request that is stored as `sending`.
+
+    `is_stopped`: it went out, and must not go out again. `is_test_run`: it is recorded here, and never sent.
+    `begins_after_seconds`: after the claim, so that the account keeps to its rate.
+    """
 
     action_log_id: UUID
     execution_id: UUID
@@ -60,6 +65,7 @@ class Intent(NamedTuple):
     executed_at: datetime
     attempt_count: int
     is_stopped: bool = False
+    is_test_run: bool = False
     begins_after_seconds: float = 0.0
 
 
@@ -77,8 +83,8 @@ class Claim:
 def claim_due(connection: Connection, lease: Lease, channel: Channel, settings: Settings, *, now: datetime) -> Claim:
     """pending -> sending for one chunk of the batch, oldest first, with the intent stored before anything is sent.
 
-    On the way: outside business hours -> due at the next opening; suppressed or without an address -> skipped; do not
-    contact -> the execution is cancelled.
+    On the way, what a rule of docs/execution.md keeps from being sent is skipped, deferred to the next opening, or has
+    its execution cancelled.
 
     Raises:
         LeaseLost: another attempt owns the batch.
@@ -97,48 +103,22 @@ def claim_due(connection: Connection, lease: Lease, channel: Channel, settings: 
                     **draw.limits,
                 },
             ).fetchall()
-        claim = Claim(row_count=len(rows))
-        flows = load_definitions(connection, {(row.flow_id, row.flow_version) for row in rows})
-        sendable: dict[UUID, tuple[UUID, Request]] = {}
-        skips: dict[UUID, tuple[UUID, str]] = {}
-        words: dict[UUID, str] = {}
-        deferrals: dict[UUID, datetime] = {}
+        sorting = _Sorting(connection, channel, rows, now=now)
         for row in rows:
-            flow = flows[row.flow_id, row.flow_version]
-            recipient = row.recipient()
-            opening = next_open_instant(business_hours(flow), now)
-            if row.is_dnc:
-                cancel_executions(connection, [row.execution_id], reason="dnc", now=now)
-                claim.skipped["dnc"] += 1
-            elif row.is_suppressed:
-                skips[row.action_log_id] = (row.execution_id, "suppressed")
-            elif channel.address(recipient) is None:
-                skips[row.action_log_id] = (row.execution_id, "no_address")
-            elif opening > now:
-                deferrals[row.action_log_id] = opening
-            else:
-                request = channel.prepare(recipient, _config(flow, row.action_order), reference=str(row.action_log_id))
-                if isinstance(request, Skip):
-                    skips[row.action_log_id] = (row.execution_id, request.reason)
-                    words[row.action_log_id] = request.words
-                else:
-                    sendable[row.action_log_id] = (row.execution_id, request)
-
-        claim.skipped.update(reason for _, reason in skips.values())
-        claim.deferred_count = len(deferrals)
-        stop_logs(connection, {log_id: reason for log_id, (_, reason) in skips.items()}, now=now, words=words)
-        _defer(connection, deferrals)
-        intents = _mark_sending(connection, sendable, settings, now=now)
+            sorting.sort(row)
+        sorting.skip_same_addresses()
+        sorting.write()
+        intents = _mark_sending(connection, sorting.sendable, settings, now=now)
         tenant_of = {row.action_log_id: row.user_id for row in rows}
         tenants = [tenant_of[intent.action_log_id] for intent in intents]
         draw.spend(connection, tenants, now=now)
-        claim.intents = [
+        intents = [
             intent._replace(begins_after_seconds=seconds)
             for intent, seconds in zip(intents, draw.moments(tenants), strict=True)
         ]
-        mark_running(connection, [intent.execution_id for intent in claim.intents])
-        advance(connection, [execution_id for execution_id, _ in skips.values()], now=now, micro_batch_id=lease.work_id)
-    return claim
+        mark_running(connection, [intent.execution_id for intent in intents])
+        advance(connection, sorting.skipped_executions, now=now, micro_batch_id=lease.work_id)
+    return Claim(intents, sorting.skipped_count, len(sorting.deferrals), len(rows))
 
 
 def record_answers(
@@ -149,13 +129,14 @@ def record_answers(
     settings: Settings,
     *,
     now: datetime,
+    rng: random.Random = _RNG,
 ) -> Counter[str]:
     """Store what came of a chunk of requests and write what follows, in one transaction. Returns statuses counted.
 
     Raises:
         LeaseLost: another attempt owns the batch; the answers are lost and the logs will be looked up.
     """
-    verdicts = [(intent, _verdict(channel, intent, answer, settings, now=now)) for intent, answer in answers]
+    verdicts = [(intent, _verdict(channel, intent, answer, settings, now=now, rng=rng)) for intent, answer in answers]
     with connection.transaction():
         recorded = _record(connection, lease, verdicts, now=now)
         _heed(connection, answers, now=now)
@@ -169,6 +150,7 @@ def record_look_ups(
     answers: Sequence[tuple[Intent, Answer]],
     *,
     now: datetime,
+    rng: random.Random = _RNG,
 ) -> Counter[str]:
     """Store what was learned about requests whose answer had been lost. Returns statuses counted.
 
@@ -177,7 +159,7 @@ def record_look_ups(
     Raises:
         LeaseLost: another attempt owns the batch.
     """
-    verdicts = [(intent, _look_up_verdict(channel, intent, answer, now=now)) for intent, answer in answers]
+    verdicts = [(intent, _look_up_verdict(channel, intent, answer, now=now, rng=rng)) for intent, answer in answers]
     return _record(connection, lease, verdicts, now=now)
 
 
@@ -252,7 +234,12 @@ class _DueLog:
     execution_id: UUID
     flow_id: UUID
     flow_version: int
+    user_id: UUID
+    contact_id: UUID
+    is_test_run: bool
     action_order: int
+    due_at: datetime
+    time_zones: Sequence[str]
     phone_e164: str | None
     email: str | None
     first_name: str | None
@@ -261,7 +248,6 @@ class _DueLog:
     custom_fields: Mapping[str, Any]
     is_dnc: bool
     is_suppressed: bool
-    user_id: UUID
 
     def recipient(self) -> Recipient:
         return Recipient(
@@ -275,6 +261,111 @@ class _DueLog:
         )
 
 
+class _Sorting:
+    """The due logs of one claim by what becomes of them. Nothing is sent that a rule holds back."""
+
+    def __init__(self, connection: Connection, channel: Channel, rows: Sequence[_DueLog], *, now: datetime) -> None:
+        self.connection, self.channel, self.now = connection, channel, now
+        self.flows = flows_of_executions(connection, {(row.flow_id, row.flow_version) for row in rows})
+        self.tenants = hours_of_tenants(connection, {row.user_id for row in rows})
+        self.sendable: dict[UUID, _Sendable] = {}
+        self.skips: dict[UUID, tuple[UUID, str]] = {}
+        self.words: dict[UUID, str] = {}
+        self.deferrals: dict[UUID, datetime] = {}
+        self.skipped_count: Counter[str] = Counter()
+        self.touches: dict[UUID, tuple[_DueLog, str, datetime | None]] = {}
+
+    @property
+    def skipped_executions(self) -> list[UUID]:
+        """Whose next step follows now; those of a contact that is not to be contacted are at their end."""
+        return [execution_id for execution_id, _ in self.skips.values()]
+
+    def sort(self, row: _DueLog) -> None:
+        """Find what becomes of one log."""
+        flow, recipient = self.flows[row.flow_id, row.flow_version], row.recipient()
+        address = self.channel.address(recipient)
+        if row.is_dnc:
+            cancel_executions(self.connection, [row.execution_id], reason="dnc", now=self.now)
+            self.skipped_count["dnc"] += 1
+        elif row.is_suppressed:
+            self._skip(row, "suppressed")
+        elif address is None:
+            self._skip(row, "no_address")
+        elif _is_too_late(flow, row.due_at, now=self.now):
+            self._skip(row, "expired")
+        elif self._is_open(row, flow):
+            request = self.channel.prepare(recipient, _config(flow, row.action_order), reference=str(row.action_log_id))
+            if isinstance(request, Skip):
+                self._skip(row, request.reason)
+                self.words[row.action_log_id] = request.words
+                return
+            self.sendable[row.action_log_id] = _Sendable(row.execution_id, request, row.is_test_run)
+            if not row.is_test_run:
+                self.touches[row.action_log_id] = (row, address, _held_until(flow, now=self.now))
+
+    def _is_open(self, row: _DueLog, flow: Flow) -> bool:
+        """Whether the action may be taken now; otherwise it is deferred, or skipped if its flow says so."""
+        place: Place = self.tenants[row.user_id].place(row.time_zones, row.phone_e164)
+        schedules = schedules_of(flow.custom_hours, self.channel.action_type, place)
+        opening = next_open_instant(schedules, self.now)
+        if opening == self.now:
+            return True
+        if opening is None:
+            self._skip(row, "never_open")
+        elif flow.outside_business_hours == "skip":
+            self._skip(row, "outside_hours")
+        else:
+            self.deferrals[row.action_log_id] = opening
+        return False
+
+    def skip_same_addresses(self) -> None:
+        """Of two contacts with one address, the second gets nothing."""
+        if not self.touches:
+            return
+        rows = [row for row, _, _ in self.touches.values()]
+        touched = self.connection.execute(
+            load_statement(_HERE, "touch_addresses"),
+            {
+                "action_log_ids": list(self.touches),
+                "contact_ids": [row.contact_id for row in rows],
+                "flow_ids": [row.flow_id for row in rows],
+                "action_orders": [row.action_order for row in rows],
+                "addresses": [address for _, address, _ in self.touches.values()],
+                "held_untils": [held_until for _, _, held_until in self.touches.values()],
+                "now": self.now,
+            },
+        ).fetchall()
+        for log_id in self.touches.keys() - {log_id for (log_id,) in touched}:
+            del self.sendable[log_id]
+            self._skip(self.touches[log_id][0], "same_address")
+
+    def write(self) -> None:
+        """Store the skips and the deferrals."""
+        reasons = {log_id: reason for log_id, (_, reason) in self.skips.items()}
+        stop_logs(self.connection, reasons, now=self.now, words=self.words)
+        _defer(self.connection, self.deferrals)
+
+    def _skip(self, row: _DueLog, reason: str) -> None:
+        self.skips[row.action_log_id] = (row.execution_id, reason)
+        self.skipped_count[reason] += 1
+
+
+class _Sendable(NamedTuple):
+    execution_id: UUID
+    request: Request
+    is_test_run: bool
+
+
+def _is_too_late(flow: Flow, due_at: datetime, *, now: datetime) -> bool:
+    minutes = flow.expires_after_minutes
+    return minutes is not None and now - due_at > timedelta(minutes=minutes)
+
+
+def _held_until(flow: Flow, *, now: datetime) -> datetime | None:
+    """When another contact with the address may get the same action; None is never."""
+    return None if flow.reentry_after_days is None else now + timedelta(days=flow.reentry_after_days)
+
+
 class _Verdict(NamedTuple):
     status: str
     due_at: datetime | None = None
@@ -284,30 +375,34 @@ class _Verdict(NamedTuple):
     result_data: Mapping[str, Any] = {}
 
 
-def _verdict(channel: Channel, intent: Intent, answer: Answer, settings: Settings, *, now: datetime) -> _Verdict:
+def _verdict(
+    channel: Channel, intent: Intent, answer: Answer, settings: Settings, *, now: datetime, rng: random.Random
+) -> _Verdict:
     match answer:
         case TryLater(reason, _, str()):
             # Nothing more is claimed for a paused account, and that it could not send is no fault of this action.
             return _Verdict("pending", due_at=now, error_message=reason)
-        case TryLater(reason) if intent.attempt_count >= settings.max_send_attempts:
+        case TryLater(reason) if intent.attempt_count >= settings.send_limit(channel.action_type):
             return _Verdict("failed", outcome="refused", error_message=reason, result_data={"code": "gave_up"})
         case TryLater(reason):
-            return _Verdict("pending", due_at=now + _retry_delay(intent, answer), error_message=reason)
+            return _Verdict("pending", due_at=now + _retry_delay(intent, answer, rng), error_message=reason)
         case Unknown(reason):
             # As after a crash: it may have arrived, so it is asked about, and never simply sent again.
             return _Verdict("sending", due_at=now + timedelta(seconds=_CLOCK_SLACK_SECONDS), error_message=reason)
         case Accepted() | Refused():
-            return _settled_verdict(channel, answer, now=now)
+            return _settled_verdict(channel, intent, answer, now=now)
 
 
-def _look_up_verdict(channel: Channel, intent: Intent, answer: Answer, *, now: datetime) -> _Verdict:
+def _look_up_verdict(
+    channel: Channel, intent: Intent, answer: Answer, *, now: datetime, rng: random.Random
+) -> _Verdict:
     if not isinstance(answer, TryLater):
-        return _settled_verdict(channel, answer, now=now)
+        return _settled_verdict(channel, intent, answer, now=now)
     age = now - intent.executed_at
     if age > LOOK_UPS_END_AFTER:
-        return _settled_verdict(channel, Unknown(answer.reason), now=now)
+        return _settled_verdict(channel, intent, Unknown(answer.reason), now=now)
     # Twice as old at every look: a provider that is down for hours is not asked every few seconds.
-    return _Verdict("sending", due_at=now + max(age, _retry_delay(intent, answer)), error_message=answer.reason)
+    return _Verdict("sending", due_at=now + max(age, _retry_delay(intent, answer, rng)), error_message=answer.reason)
 
 
 def _heed(connection: Connection, answers: Sequence[tuple[Intent, Answer]], *, now: datetime) -> None:
@@ -322,17 +417,21 @@ def _heed(connection: Connection, answers: Sequence[tuple[Intent, Answer]], *, n
         suppress_contacts(connection, dict.fromkeys(refused, "provider"), now=now)
 
 
-def _retry_delay(intent: Intent, answer: TryLater) -> timedelta:
-    if answer.retry_after_seconds is not None:
-        return timedelta(seconds=answer.retry_after_seconds)
-    return timedelta(seconds=FIRST_RETRY_SECONDS * 2 ** (intent.attempt_count - 1))
+def _retry_delay(intent: Intent, answer: TryLater, rng: random.Random) -> timedelta:
+    """How long to wait before the next attempt: never less than the provider asked for."""
+    seconds = answer.retry_after_seconds
+    if seconds is None:
+        seconds = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** (intent.attempt_count - 1))
+    return timedelta(seconds=seconds + rng.uniform(0, RETRY_SPREAD * max(seconds, FIRST_RETRY_SECONDS)))
 
 
-def _settled_verdict(channel: Channel, answer: Accepted | Refused | Unknown, *, now: datetime) -> _Verdict:
+def _settled_verdict(
+    channel: Channel, intent: Intent, answer: Accepted | Refused | Unknown, *, now: datetime
+) -> _Verdict:
     match answer:
         case Accepted(provider_message_id, is_final) if channel.reports_outcomes and not is_final:
-            outcome_due_at = now + OUTCOME_TIMEOUTS[channel.action_type]
-            return _Verdict("sent", outcome_due_at, provider_message_id, outcome="accepted")
+            # The log knows how long its outcome may take.
+            return _Verdict("sent", provider_message_id=provider_message_id, outcome="accepted")
         case Accepted(provider_message_id):
             return _Verdict("success", provider_message_id=provider_message_id, outcome="accepted")
         case Refused(code, reason):
@@ -346,7 +445,7 @@ def _config(flow: Flow, action_order: int) -> Mapping[str, Any]:
 
 
 def _mark_sending(
-    connection: Connection, sendable: Mapping[UUID, tuple[UUID, Request]], settings: Settings, *, now: datetime
+    connection: Connection, sendable: Mapping[UUID, _Sendable], settings: Settings, *, now: datetime
 ) -> list[Intent]:
     """Store the intents; those that a stop reached meanwhile are left out and stay pending."""
     if not sendable:
@@ -355,14 +454,21 @@ def _mark_sending(
         load_statement(_HERE, "mark_sending"),
         {
             "action_log_ids": list(sendable),
-            "requests": [Jsonb(request) for _, request in sendable.values()],
+            "requests": [Jsonb(each.request) for each in sendable.values()],
             "now": now,
             "reconcile_at": now
             + timedelta(seconds=settings.send_seconds + settings.request_timeout_seconds + _CLOCK_SLACK_SECONDS),
         },
     ).fetchall()
     return [
-        Intent(log_id, *sendable[log_id], executed_at=now, attempt_count=attempt_count)
+        Intent(
+            log_id,
+            sendable[log_id].execution_id,
+            sendable[log_id].request,
+            executed_at=now,
+            attempt_count=attempt_count,
+            is_test_run=sendable[log_id].is_test_run,
+        )
         for log_id, attempt_count in marked
     ]
 

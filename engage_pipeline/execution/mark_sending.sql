@@ -1,6 +1,6 @@
 -- mark_sending: pending -> sending, with the intent: the frozen request, when it was decided, and when to ask what became
--- of it. Every stop is read again here (do not contact, suppression, cancelled, flow disabled): what is not returned is
--- not sent.
+-- of it. Every stop is read again here (do not contact, suppression, cancelled, flow disabled, pause): what is not returned
+-- is not sent.
 update flow_action_logs as logs
 set
     status = 'sending',
@@ -8,6 +8,7 @@ set
     request = intents.request,
     executed_at = %(now)s,
     due_at = %(reconcile_at)s,
+    is_parked = false,
     updated_at = now()
 from
     unnest(%(action_log_ids)s::uuid[], %(requests)s::jsonb[]) as intents (action_log_id, request),
@@ -22,6 +23,13 @@ where
     and logs.status = 'pending'
     and executions.status in ('pending', 'running')
     and flows.is_enabled
+    and not exists (
+        select 1
+        from pauses
+        where
+            (pauses.user_id is null or pauses.user_id = logs.user_id)
+            and (pauses.channel is null or pauses.channel = logs.action_type)
+    )
     and not contacts.is_dnc
     and not exists (
         select 1

@@ -17,7 +17,6 @@ from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.statements import load_statement
 from engage_pipeline.database.vocabulary import OUTCOMES
 from engage_pipeline.execution.advance import advance
-from engage_pipeline.execution.ledger import OUTCOME_TIMEOUTS
 from engage_pipeline.execution.suppress import suppress_contacts
 
 _HERE = Path(__file__).parent
@@ -89,8 +88,6 @@ def _apply(connection: Connection, best: dict[UUID, ProviderOutcome], *, now: da
             "seconds": [outcome.call_seconds for outcome in outcomes],
             "known_outcomes": list(OUTCOMES),
             "known_ranks": [meaning.rank for meaning in OUTCOMES.values()],
-            "channels": list(OUTCOME_TIMEOUTS),
-            "timeouts": list(OUTCOME_TIMEOUTS.values()),
             "now": now,
         },
     ).fetchall()

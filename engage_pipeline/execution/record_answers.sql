@@ -50,8 +50,18 @@ set
     accepted_at = case when answers.outcome = 'accepted' then %(now)s end,
     error_message = answers.error_message,
     result_data = logs.result_data || answers.result_data,
-    due_at = answers.due_at,
-    completed_at = case when answers.due_at is null then %(now)s end,
+    due_at = case
+        when answers.status = 'sent' then %(now)s + make_interval(mins => logs.outcome_timeout_minutes)
+        else answers.due_at
+    end,
+    completed_at = case when answers.due_at is null and answers.status <> 'sent' then %(now)s end,
+    attempts = logs.attempts || jsonb_strip_nulls(jsonb_build_object(
+        'attempt', logs.attempt_count,
+        'began_at', logs.executed_at,
+        'answered_at', %(now)s::timestamptz,
+        'answer', answers.status,
+        'reason', answers.error_message
+    )),
     micro_batch_id = null,
     updated_at = now()
 from answers

@@ -28,6 +28,13 @@ with candidates as (
                 and accounts.is_active
                 and accounts.paused_at is not null
         )
+        and not exists (
+            select 1
+            from pauses
+            where
+                (pauses.user_id is null or pauses.user_id = logs.user_id)
+                and (pauses.channel is null or pauses.channel = logs.action_type)
+        )
 ),
 
 limits as (
@@ -51,7 +58,9 @@ held as (
         id,
         flow_id,
         flow_version,
-        contact_id
+        user_id,
+        contact_id,
+        is_test_run
     from flow_executions
     where
         id in (select execution_id from due)
@@ -65,7 +74,11 @@ select
     logs.execution_id,
     executions.flow_id,
     executions.flow_version,
+    executions.contact_id,
+    executions.is_test_run,
     logs.action_order,
+    logs.due_at,
+    contacts.time_zones,
     contacts.phone_e164,
     contacts.email,
     contacts.first_name,

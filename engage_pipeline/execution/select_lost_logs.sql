@@ -16,7 +16,8 @@ select
             suppressions.user_id = contacts.user_id
             and suppressions.channel = logs.action_type
             and suppressions.address in (contacts.phone_e164, contacts.email)
-    ) as is_stopped
+    ) as is_stopped,
+    executions.is_test_run
 from flow_action_logs as logs
 inner join flow_executions as executions on logs.execution_id = executions.id
 inner join auto_engagement_flows as flows on executions.flow_id = flows.id

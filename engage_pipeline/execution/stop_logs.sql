@@ -4,6 +4,7 @@ set
     status = 'skipped',
     skip_reason = stops.reason,
     error_message = coalesce(stops.words, logs.error_message),
+    is_parked = false,
     due_at = null,
     completed_at = %(now)s,
     micro_batch_id = null,

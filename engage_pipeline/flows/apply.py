@@ -42,6 +42,8 @@ def apply_tenants(
                 each.tenant_name,
                 default_phone_region=each.default_phone_region,
                 time_zone=each.time_zone,
+                business_hours=None if each.business_hours is None else each.business_hours.model_dump(mode="json"),
+                legal_hours=each.legal_hours,
             )
             reports[each.tenant_name] = apply_flows(
                 connection,

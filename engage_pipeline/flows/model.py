@@ -1,17 +1,13 @@
 """A flow as a person writes it, with the client's field names, and the rules that hold within one flow."""
 
 import re
-from datetime import time
-from functools import cache
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import available_timezones
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     StrictBool,
     StringConstraints,
     ValidationInfo,
@@ -20,49 +16,30 @@ from pydantic import (
 )
 
 from engage_pipeline.flows.conditions import TriggerConditions
+from engage_pipeline.flows.hours import WEEKDAYS, ClockTime, HoursWindow, WeeklyHours, check_hours_zone
 from engage_pipeline.flows.storable import StorableText, storable
 
 ActionType = Literal["ai_call", "whatsapp_message", "email", "wait"]
-ExecuteCondition = Literal["always", "if_previous_success", "if_previous_failed"]
+ExecuteCondition = Literal["always", "if_previous_success", "if_previous_failed", "if_previous_outcome"]
+FinalOutcome = Literal[
+    "delivered", "opened", "read", "answered", "no_answer", "busy", "voicemail",
+    "refused", "failed", "bounced", "complained", "opted_out", "expired",
+]  # fmt: skip
 
 REQUIRED_CONFIG: dict[ActionType, tuple[str, ...]] = {
     "ai_call": ("agent_id", "phone_number_id"),
     "whatsapp_message": ("template_id",),
     "email": ("template_id",),
-    "wait": ("duration_minutes",),
+    "wait": (),
 }
 
+WAIT_KEYS = ("duration_minutes", "until_time", "until_weekday")
+
 LONGEST_WAIT_MINUTES = 525_600  # a year
+LONGEST_OUTCOME_TIMEOUT_MINUTES = 43_200  # thirty days
+DEFAULT_EXPIRES_AFTER_MINUTES = 10_080  # a week
 LONGEST_REENTRY_DAYS = 36_525  # a century
 LARGEST_PRIORITY = 2**31 - 1  # the column's type, integer
-
-
-def _hours_and_minutes(value: object) -> object:
-    """`HH:mm` and nothing else. YAML 1.1 reads an unquoted 09:30 as the number 570 (base 60), which is refused with a
-    hint."""
-    if isinstance(value, time):
-        return value
-    if isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
-        return time(int(value[:2]), int(value[3:]))
-    hint = " (put the time in quotes)" if isinstance(value, int | float) else ""
-    raise ValueError(f"a time is written 'HH:mm', from '00:00' to '23:59'{hint}")
-
-
-ClockTime = Annotated[
-    time, BeforeValidator(_hours_and_minutes), PlainSerializer(lambda value: value.strftime("%H:%M"), return_type=str)
-]
-
-
-@cache
-def _time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
-
-
-def check_time_zone(value: str | None) -> str | None:
-    """`value`, if it is None or an IANA time zone; raises ValueError otherwise."""
-    if value is not None and value not in _time_zones():
-        raise ValueError("an IANA time zone is needed, such as America/New_York or Asia/Kolkata")
-    return value
 
 
 class _Strict(BaseModel):
@@ -76,6 +53,25 @@ class Action(_Strict):
     action_type: ActionType
     action_config: Annotated[dict[str, Any], BeforeValidator(storable), Field(validate_default=True)] = {}
     execute_condition: ExecuteCondition = "always"
+    if_previous_outcome: tuple[FinalOutcome, ...] = ()
+    outcome_timeout_minutes: Annotated[int, Field(strict=True, gt=0, le=LONGEST_OUTCOME_TIMEOUT_MINUTES)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _outcomes_are_a_condition(cls, value: object) -> object:
+        if isinstance(value, dict) and value.get("if_previous_outcome") and "execute_condition" not in value:
+            return {**value, "execute_condition": "if_previous_outcome"}
+        return value
+
+    @model_validator(mode="after")
+    def _condition_is_whole(self) -> Self:
+        if (self.execute_condition == "if_previous_outcome") != bool(self.if_previous_outcome):
+            raise ValueError(
+                "if_previous_outcome lists the outcomes that it wants, and stands with no other execute_condition"
+            )
+        if self.outcome_timeout_minutes is not None and self.action_type == "wait":
+            raise ValueError("outcome_timeout_minutes is for a call, message or e-mail; a wait has no outcome")
+        return self
 
     @field_validator("action_config")
     @classmethod
@@ -87,12 +83,30 @@ class Action(_Strict):
         if missing:
             raise ValueError(f"{action_type} needs {', '.join(missing)}")
         if action_type == "wait":
-            _check_duration(value["duration_minutes"])
+            _check_wait(value)
         else:
             for key in REQUIRED_CONFIG[action_type]:
                 _check_text(key, value[key])
             _check_variables(value.get("variables", []))
         return value
+
+
+def _check_wait(config: dict[str, Any]) -> None:
+    """A wait lasts so many minutes, or until a time of day, a weekday, or both."""
+    lasts = config.get("duration_minutes") is not None
+    until_time, until_weekday = config.get("until_time"), config.get("until_weekday")
+    if lasts == (until_time is not None or until_weekday is not None):
+        raise ValueError("wait needs duration_minutes, or until_time, until_weekday or both")
+    if lasts:
+        _check_duration(config["duration_minutes"])
+    if until_time is not None and not (
+        isinstance(until_time, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", until_time)
+    ):
+        raise ValueError("until_time is written 'HH:mm' in quotes, from '00:00' to '23:59'")
+    if until_weekday is not None and until_weekday not in WEEKDAYS:
+        raise ValueError(f"until_weekday is one of {', '.join(WEEKDAYS)}")
+    if config.get("until_zone", "flow") not in ("flow", "contact"):
+        raise ValueError("until_zone is flow or contact")
 
 
 def _check_duration(minutes: object) -> None:
@@ -129,6 +143,9 @@ class Flow(_Strict):
     business_hours_end: ClockTime | None = None
     business_hours_timezone: str | None = None
     business_hours_overnight: StrictBool = False
+    business_hours: WeeklyHours | None = None
+    outside_business_hours: Literal["defer", "skip"] = "defer"
+    expires_after_minutes: Annotated[int, Field(strict=True, gt=0)] | None = DEFAULT_EXPIRES_AFTER_MINUTES
     reentry_after_days: Annotated[int, Field(strict=True, gt=0, le=LONGEST_REENTRY_DAYS)] | None = None
     trigger_conditions: TriggerConditions = ()
     actions: tuple[Action, ...]
@@ -143,16 +160,24 @@ class Flow(_Strict):
     @field_validator("business_hours_timezone")
     @classmethod
     def _known_zone(cls, value: str | None) -> str | None:
-        return check_time_zone(value)
+        return check_hours_zone(value)
 
     @model_validator(mode="after")
     def _hours_make_a_window(self) -> Self:
         if not self.use_custom_business_hours:
             return self
         start, end = self.business_hours_start, self.business_hours_end
+        if self.business_hours is not None:
+            if (start, end, self.business_hours_timezone) != (None, None, None):
+                raise ValueError(
+                    "business_hours has windows and a time_zone of its own; take business_hours_start, "
+                    "business_hours_end and business_hours_timezone away, or business_hours"
+                )
+            return self
         if start is None or end is None or self.business_hours_timezone is None:
             raise ValueError(
-                "use_custom_business_hours needs business_hours_start, business_hours_end and business_hours_timezone"
+                "use_custom_business_hours needs business_hours, or business_hours_start, business_hours_end and "
+                "business_hours_timezone"
             )
         if start == end:
             raise ValueError("business_hours_start and business_hours_end are the same, so the window is empty")
@@ -164,6 +189,16 @@ class Flow(_Strict):
         if start < end and self.business_hours_overnight:
             raise ValueError("business_hours_overnight is for a window that starts before midnight and ends after it")
         return self
+
+    @property
+    def custom_hours(self) -> WeeklyHours | None:
+        """The flow's own hours, however they are written; None when those of its tenant apply."""
+        if not self.use_custom_business_hours or self.business_hours is not None:
+            return self.business_hours if self.use_custom_business_hours else None
+        start, end, zone = self.business_hours_start, self.business_hours_end, self.business_hours_timezone
+        if start is None or end is None or zone is None:
+            raise ValueError("a validated flow with custom business hours has a start, an end and a zone")
+        return WeeklyHours(time_zone=zone, windows=(HoursWindow(start=start, end=end),))
 
     @model_validator(mode="after")
     def _orders_are_sequential(self) -> Self:

@@ -194,5 +194,10 @@ def _as_written(flow: Flow) -> dict[str, Any]:
     return written
 
 
-def _settings(tenant: Tenant) -> dict[str, str]:
-    return {"default_phone_region": tenant.default_phone_region, "time_zone": tenant.time_zone}
+def _settings(tenant: Tenant) -> dict[str, Any]:
+    return {
+        "default_phone_region": tenant.default_phone_region,
+        "time_zone": tenant.time_zone,
+        "business_hours": tenant.business_hours,
+        "legal_hours": tenant.legal_hours,
+    }

@@ -233,10 +233,11 @@ def _create(connection: Connection, tenant: Tenant, flow: Flow) -> None:
     row = connection.execute(
         "insert into auto_engagement_flows (user_id, name, description, is_enabled, priority,"
         " use_custom_business_hours, business_hours_start, business_hours_end, business_hours_timezone,"
-        " business_hours_overnight, reentry_after_days)"
+        " business_hours_overnight, business_hours, outside_business_hours, expires_after_minutes, reentry_after_days)"
         " values (%(user_id)s, %(name)s, %(description)s, %(is_enabled)s, %(priority)s,"
         " %(use_custom_business_hours)s, %(business_hours_start)s, %(business_hours_end)s,"
-        " %(business_hours_timezone)s, %(business_hours_overnight)s, %(reentry_after_days)s)"
+        " %(business_hours_timezone)s, %(business_hours_overnight)s, %(business_hours)s,"
+        " %(outside_business_hours)s, %(expires_after_minutes)s, %(reentry_after_days)s)"
         " returning id, version",
         {**_columns(flow), "user_id": tenant.user_id},
     ).fetchone()
@@ -250,7 +251,9 @@ def _update(connection: Connection, flow_id: UUID, flow: Flow) -> None:
         " priority = %(priority)s, use_custom_business_hours = %(use_custom_business_hours)s,"
         " business_hours_start = %(business_hours_start)s, business_hours_end = %(business_hours_end)s,"
         " business_hours_timezone = %(business_hours_timezone)s,"
-        " business_hours_overnight = %(business_hours_overnight)s, reentry_after_days = %(reentry_after_days)s,"
+        " business_hours_overnight = %(business_hours_overnight)s, business_hours = %(business_hours)s,"
+        " outside_business_hours = %(outside_business_hours)s, expires_after_minutes = %(expires_after_minutes)s,"
+        " reentry_after_days = %(reentry_after_days)s,"
         " version = version + 1, updated_at = now()"
         " where id = %(id)s returning id, version",
         {**_columns(flow), "id": flow_id},
@@ -299,12 +302,22 @@ def _upsert_actions(connection: Connection, flow_id: UUID, flow: Flow) -> None:
     )
     with connection.cursor() as cursor:
         cursor.executemany(
-            "insert into flow_actions (flow_id, action_order, action_type, action_config, execute_condition)"
-            " values (%s, %s, %s, %s, %s)"
+            "insert into flow_actions (flow_id, action_order, action_type, action_config, execute_condition,"
+            " if_previous_outcome, outcome_timeout_minutes) values (%s, %s, %s, %s, %s, %s, %s)"
             " on conflict (flow_id, action_order) do update set action_type = excluded.action_type,"
-            " action_config = excluded.action_config, execute_condition = excluded.execute_condition",
+            " action_config = excluded.action_config, execute_condition = excluded.execute_condition,"
+            " if_previous_outcome = excluded.if_previous_outcome,"
+            " outcome_timeout_minutes = excluded.outcome_timeout_minutes",
             [
-                (flow_id, each.action_order, each.action_type, Jsonb(each.action_config), each.execute_condition)
+                (
+                    flow_id,
+                    each.action_order,
+                    each.action_type,
+                    Jsonb(each.action_config),
+                    each.execute_condition,
+                    list(each.if_previous_outcome) or None,
+                    each.outcome_timeout_minutes,
+                )
                 for each in flow.actions
             ],
         )
@@ -326,6 +339,7 @@ def _columns(flow: Flow) -> dict[str, object]:
     return flow.model_dump(exclude={"trigger_conditions", "actions"}) | {
         "business_hours_start": flow.business_hours_start,
         "business_hours_end": flow.business_hours_end,
+        "business_hours": flow.business_hours and Jsonb(flow.business_hours.model_dump(mode="json")),
     }
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import phonenumbers
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, StrictBool, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from engage_pipeline.flows.conditions import CONDITION_TAG, GROUP_TAG, ConditionGroup, TriggerCondition
 from engage_pipeline.flows.errors import InvalidFlows
-from engage_pipeline.flows.model import Action, Flow, check_time_zone
+from engage_pipeline.flows.hours import HoursWindow, WeeklyHours, check_time_zone
+from engage_pipeline.flows.model import Action, Flow
 
 # An alias can repeat a part that holds aliases itself; a few lines then stand for more nodes than memory holds.
 LARGEST_FILE_NODES = 200_000
@@ -33,6 +34,8 @@ class TenantFlows:
     default_phone_region: str | None
     time_zone: str | None
     flows: tuple[Flow, ...]
+    business_hours: WeeklyHours | None = None
+    legal_hours: bool | None = None
 
 
 def read_flows(path: Path, *, tenant_name: str | None = None) -> list[TenantFlows]:
@@ -81,6 +84,8 @@ class _Content(BaseModel):
     tenant: str | None = None
     default_phone_region: str | None = None
     time_zone: str | None = None
+    business_hours: WeeklyHours | None = None
+    legal_hours: StrictBool | None = None
     flows: tuple[Flow, ...]
 
     @field_validator("tenant")
@@ -106,6 +111,8 @@ class _Content(BaseModel):
 _FIELDS_OF: dict[str | None, type[BaseModel]] = {
     None: _Content,
     "flows": Flow,
+    "business_hours": WeeklyHours,
+    "windows": HoursWindow,
     CONDITION_TAG: TriggerCondition,
     GROUP_TAG: ConditionGroup,
     "actions": Action,
@@ -213,6 +220,8 @@ def _by_tenant(files: Sequence[_FlowFile], tenant_name: str | None) -> list[Tena
             next((each.default_phone_region for each in contents if each.default_phone_region), None),
             next((each.time_zone for each in contents if each.time_zone), None),
             tuple(flow for each in contents for flow in each.flows),
+            next((each.business_hours for each in contents if each.business_hours), None),
+            next((each.legal_hours for each in contents if each.legal_hours is not None), None),
         )
         for name, contents in sorted(together.items())
     ]
@@ -221,7 +230,7 @@ def _by_tenant(files: Sequence[_FlowFile], tenant_name: str | None) -> list[Tena
 def _clashes(files: Sequence[_FlowFile], tenant_name: str | None) -> Iterator[_Problem]:
     """What is unique within a tenant and occurs twice, and what two files say differently of one tenant."""
     taken: dict[tuple[str | None, str, str | int], str] = {}
-    settings: dict[tuple[str | None, str], tuple[str, Path]] = {}
+    settings: dict[tuple[str | None, str], tuple[object, Path]] = {}
     for file in files:
         tenant = file.tenant(tenant_name)
         for field in ("name", "priority"):
@@ -230,8 +239,8 @@ def _clashes(files: Sequence[_FlowFile], tenant_name: str | None) -> Iterator[_P
                 if first != f"{file.path}:{line}":
                     text = f"{written}: {value!r} is taken by the flow at {first}; it is unique within a tenant"
                     yield _Problem(file.path, line, text)
-        for field in ("default_phone_region", "time_zone"):
-            setting: str | None = getattr(file.content, field, None)
+        for field in ("default_phone_region", "time_zone", "business_hours", "legal_hours"):
+            setting: object = getattr(file.content, field, None)
             if setting is not None and file.node is not None:
                 said, path = settings.setdefault((tenant, field), (setting, file.path))
                 if said != setting:

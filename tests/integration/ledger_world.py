@@ -124,7 +124,7 @@ class World:
     @property
     def tenant(self) -> Tenant:
         """The tenant, made when first mentioned."""
-        return ensure_tenant(self.connection, self.tenant_name)
+        return ensure_tenant(self.connection, self.tenant_name, legal_hours=False)
 
     def apply(self, *flows: Flow) -> list[StoredFlow]:
         """Put flows in force and read them back."""

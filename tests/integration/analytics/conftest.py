@@ -82,9 +82,10 @@ class History:
         pairs = statuses.items() if isinstance(statuses, Mapping) else statuses
         for order, (action_type, status) in enumerate(pairs, start=1):
             self._insert(
-                "insert into flow_action_logs (execution_id, action_order, action_type, status, due_at, skip_reason,"
-                " error_message, request) values (%s, %s, %s, %s, %s, %s, %s, %s::jsonb)",
+                "insert into flow_action_logs (execution_id, user_id, action_order, action_type, status, due_at,"
+                " skip_reason, error_message, request) values (%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)",
                 execution_id,
+                user_id,
                 order,
                 action_type,
                 status,

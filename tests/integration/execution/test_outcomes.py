@@ -12,8 +12,8 @@ from engage_pipeline.channels.answers import ProviderOutcome
 from engage_pipeline.channels.protocol import Channel
 from engage_pipeline.channels.registry import sandbox_channels
 from engage_pipeline.clock import utc_now
-from engage_pipeline.execution.ledger import OUTCOME_TIMEOUTS
 from engage_pipeline.execution.outcomes import record_outcomes
+from engage_pipeline.execution.steps import OUTCOME_TIMEOUT_MINUTES
 from tests.integration.ledger_world import Log, World, flow_of
 
 
@@ -51,7 +51,7 @@ async def sent_email(world: World, *following: tuple[str, str] | str) -> Log:
 async def test_an_accepted_request_waits_for_its_outcome(world):
     log = await sent_email(world)
     assert (log.status, log.outcome, log.completed_at) == ("sent", "accepted", None)
-    assert log.due_at - log.accepted_at == OUTCOME_TIMEOUTS["email"]
+    assert log.due_at - log.accepted_at == timedelta(minutes=OUTCOME_TIMEOUT_MINUTES["email"])
     assert world.executions() == ["running"]
 
 

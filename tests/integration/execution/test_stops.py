@@ -78,7 +78,7 @@ async def test_a_stop_before_the_claim_is_obeyed(world, stop, logs, executions):
 def between_select_and_mark(world) -> Iterator[list]:
     """A claim runs in a thread and has selected its logs when the block begins; it marks them after the block.
 
-    Between the two it reads what the flows say, and waits here for the lock on their versions.
+    Between the two it notes which addresses it will touch, and waits here for the lock on that table.
     """
     lease = world.started()
     claims = []
@@ -90,7 +90,7 @@ def between_select_and_mark(world) -> Iterator[list]:
     thread = threading.Thread(target=claim)
     with connect(world.url) as gate:
         with gate.transaction():
-            gate.execute("lock table flow_versions in access exclusive mode")
+            gate.execute("lock table address_touches in access exclusive mode")
             thread.start()
             _until_waiting(world, "the claim")
             yield claims
@@ -173,7 +173,7 @@ def test_a_cancellation_while_waits_end_waits_for_them_and_neither_fails(world):
     threads = [threading.Thread(target=run, args=item) for item in steps.items()]
     with connect(world.url) as gate:
         with gate.transaction():
-            gate.execute("lock table flow_versions in access exclusive mode")
+            gate.execute("lock table users in access exclusive mode")
             for thread, name in zip(threads, steps, strict=True):
                 thread.start()
                 _until_waiting(world, name)

@@ -74,9 +74,9 @@ def _run_flow_once(connection: Connection, stored: StoredFlow) -> UUID:
     ).fetchone()
     assert execution is not None
     connection.execute(
-        "insert into flow_action_logs (execution_id, action_id, action_order, action_type, status)"
-        " select %s, id, action_order, action_type, 'success' from flow_actions where flow_id = %s",
-        [execution[0], stored.flow_id],
+        "insert into flow_action_logs (execution_id, user_id, action_id, action_order, action_type, status)"
+        " select %s, %s, id, action_order, action_type, 'success' from flow_actions where flow_id = %s",
+        [execution[0], stored.user_id, stored.flow_id],
     )
     return UUID(str(execution[0]))
 

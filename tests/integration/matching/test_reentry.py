@@ -44,6 +44,7 @@ def _match(world: World) -> dict[UUID, tuple[str | None, str]]:
 
 def _entered(world: World, *, days_ago: float, status: str = "completed") -> None:
     """Every execution began so long ago, and is ended."""
+    world.connection.execute("update flow_executions set status = 'running' where status = 'pending'")
     world.connection.execute(
         "update flow_executions set status = %s, triggered_at = now() - %s", [status, timedelta(days=days_ago)]
     )

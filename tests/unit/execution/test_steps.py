@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engage_pipeline.execution.hours import Place
 from engage_pipeline.execution.steps import LogSoFar, final_status, next_logs
 from engage_pipeline.flows.model import Flow
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+PLACE = Place(tenant_zone="Asia/Kolkata", legal_hours=False)
 CONFIG = {
     "ai_call": {"agent_id": "7f0c9a52-3d1e-4b8a-9c64-2e5d8f1b7a30", "phone_number_id": "+12025550100"},
     "whatsapp_message": {"template_id": "welcome"},
@@ -43,43 +45,48 @@ CALL_THEN_BOTH = flow_of(
 
 
 def test_a_fresh_execution_begins_with_its_first_action_now():
-    [log] = next_logs(CALL_THEN_BOTH, [], now=NOW)
+    [log] = next_logs(CALL_THEN_BOTH, [], now=NOW, place=PLACE)
     assert (log.action_order, log.status, log.due_at) == (1, "pending", NOW)
 
 
 def test_after_a_success_the_action_for_failures_is_skipped_and_the_one_for_successes_runs():
-    skipped, pending = next_logs(CALL_THEN_BOTH, [LogSoFar(1, "ai_call", "success")], now=NOW)
+    skipped, pending = next_logs(CALL_THEN_BOTH, [LogSoFar(1, "ai_call", "success")], now=NOW, place=PLACE)
     assert (skipped.status, skipped.skip_reason) == ("skipped", "previous_success")
     assert (pending.action_type, pending.status) == ("email", "pending")
 
 
 def test_previous_is_the_last_action_that_was_really_attempted():
     logs = [LogSoFar(1, "ai_call", "failed"), LogSoFar(2, "whatsapp_message", "skipped")]
-    [skipped] = next_logs(CALL_THEN_BOTH, logs, now=NOW)
+    [skipped] = next_logs(CALL_THEN_BOTH, logs, now=NOW, place=PLACE)
     assert skipped.skip_reason == "previous_failed"
 
 
 def test_a_condition_without_any_attempt_before_it_is_false():
     logs = [LogSoFar(1, "ai_call", "skipped")]
-    assert [log.skip_reason for log in next_logs(CALL_THEN_BOTH, logs, now=NOW)] == ["no_previous", "no_previous"]
+    assert [log.skip_reason for log in next_logs(CALL_THEN_BOTH, logs, now=NOW, place=PLACE)] == [
+        "no_previous",
+        "no_previous",
+    ]
 
 
 @pytest.mark.parametrize("status", ["pending", "sending"])
 def test_nothing_follows_while_an_action_is_on_its_way(status):
-    assert next_logs(CALL_THEN_BOTH, [LogSoFar(1, "ai_call", status)], now=NOW) == []
+    assert next_logs(CALL_THEN_BOTH, [LogSoFar(1, "ai_call", status)], now=NOW, place=PLACE) == []
 
 
 def test_an_unknown_result_holds_conditions_back_but_not_always():
-    assert next_logs(CALL_THEN_BOTH, [LogSoFar(1, "ai_call", "unknown")], now=NOW) == []
-    [log] = next_logs(flow_of(("ai_call", "always"), ("email", "always")), [LogSoFar(1, "ai_call", "unknown")], now=NOW)
+    assert next_logs(CALL_THEN_BOTH, [LogSoFar(1, "ai_call", "unknown")], now=NOW, place=PLACE) == []
+    [log] = next_logs(
+        flow_of(("ai_call", "always"), ("email", "always")), [LogSoFar(1, "ai_call", "unknown")], now=NOW, place=PLACE
+    )
     assert (log.action_order, log.status) == (2, "pending")
 
 
 def test_a_wait_is_due_when_it_is_over_and_does_not_count_as_previous():
     flow = flow_of(("email", "always"), ("wait", "always"), ("ai_call", "if_previous_success"))
-    [wait] = next_logs(flow, [LogSoFar(1, "email", "success")], now=NOW)
+    [wait] = next_logs(flow, [LogSoFar(1, "email", "success")], now=NOW, place=PLACE)
     assert wait.due_at == NOW + timedelta(minutes=60)
-    [call] = next_logs(flow, [LogSoFar(1, "email", "success"), LogSoFar(2, "wait", "success")], now=NOW)
+    [call] = next_logs(flow, [LogSoFar(1, "email", "success"), LogSoFar(2, "wait", "success")], now=NOW, place=PLACE)
     assert (call.action_type, call.status) == ("ai_call", "pending")
 
 
@@ -92,7 +99,7 @@ def test_outside_business_hours_an_action_is_due_at_the_next_opening():
             "business_hours_timezone": "Asia/Kolkata",
         }
     )
-    [log] = next_logs(flow, [], now=NOW)  # 17:30 in Kolkata
+    [log] = next_logs(flow, [], now=NOW, place=PLACE)  # 17:30 in Kolkata
     assert log.due_at == datetime(2026, 11, 24, 3, 30, tzinfo=UTC)
 
 
@@ -140,7 +147,7 @@ def test_walking_a_flow_to_its_end_attempts_what_reading_it_aloud_attempts(steps
     """Every pending log gets the next result; the logs must be those of a plain reading of the flow."""
     flow, logs, fates = flow_of(*steps), [], iter(results)
     for _ in range(20):
-        following = next_logs(flow, logs, now=NOW)
+        following = next_logs(flow, logs, now=NOW, place=PLACE)
         if not following:
             break
         for log in following:

@@ -223,8 +223,8 @@ def _fill(connection: Any, events: int) -> None:
     )
     connection.execute(
         "insert into flow_action_logs (execution_id, user_id, action_order, action_type, status, due_at,"
-        " attempt_count, executed_at, accepted_at, outcome, provider_message_id) select id, user_id, 1, 'email', 'sent',"
-        " now() + interval '1 day', 1, now(), now(), 'accepted', gen_random_uuid()::text from flow_executions"
+        " attempt_count, executed_at, accepted_at, outcome, provider_message_id) select id, user_id, 1, 'email',"
+        " 'sent', now() + interval '1 day', 1, now(), now(), 'accepted', gen_random_uuid()::text from flow_executions"
     )
     connection.execute(
         "insert into provider_events (account_id, event_key, body)"

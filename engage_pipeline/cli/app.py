@@ -24,6 +24,7 @@ from engage_pipeline.cli import (
 from engage_pipeline.cli.budget import plan_budget
 from engage_pipeline.cli.explain import explain
 from engage_pipeline.cli.sandbox import sandbox
+from engage_pipeline.cli.simulate import simulate
 from engage_pipeline.cli.webhooks import webhooks
 from engage_pipeline.database.errors import DatabaseUnreachable, SchemaMissing
 from engage_pipeline.errors import EngageError
@@ -43,6 +44,7 @@ app.command()(suppressions.suppress)
 app.add_typer(contacts.app, name="contacts")
 app.add_typer(flows.app, name="flows")
 app.command()(explain)
+app.command()(simulate)
 app.command()(stats.stats)
 app.command()(stats.sql)
 app.command()(stack.books)

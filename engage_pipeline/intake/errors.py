@@ -36,6 +36,19 @@ class NoRejectedRows(EngageError):
         )
 
 
+class NothingToTry(EngageError):
+    """A file was to be tried, and it would make no contact."""
+
+    code = "nothing-to-try"
+
+    def __init__(self, file_name: str, refusal: str | None) -> None:
+        super().__init__(
+            what=f"{file_name} would not be loaded",
+            why=refusal or "the same file has been loaded before",
+            fix="mend the file" if refusal else "take the contacts that it made: engage simulate --recent DAYS",
+        )
+
+
 class NotHeld(EngageError):
     """An upload was to be released or discarded, and it is not held."""
 

@@ -100,6 +100,14 @@ def load_upload(
     return books
 
 
+def load_within(
+    connection: Connection, upload_id: UUID, *, path: Path, tenant: Tenant, settings: Settings, now: datetime
+) -> UploadBooks:
+    """Make contacts of the file as `load_upload` does, within the caller's transaction; the upload's row stays open."""
+    books, _ = _Load(connection, upload_id, path, tenant, settings, now, no_progress).run()
+    return books
+
+
 class _Load:
     """One load, in the transaction that is open on its connection."""
 

@@ -173,3 +173,65 @@ def test_walking_a_flow_to_its_end_attempts_what_reading_it_aloud_attempts(steps
             previous = fate if fate != "skipped" else previous
     assert [(log.action_order, log.status) for log in logs] == expected
     assert final_status(flow, logs) is not None
+
+
+def asking(*outcomes):
+    """An e-mail, then a call that wants one of these outcomes of it."""
+    flow = flow_of(("email", "always"), ("ai_call", "if_previous_failed"))
+    call = flow.actions[1].model_copy(
+        update={"execute_condition": "if_previous_outcome", "if_previous_outcome": outcomes}
+    )
+    return flow.model_copy(update={"actions": (flow.actions[0], call)})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "outcome", "verdict"),
+    [
+        (("bounced", "refused"), "failed", "bounced", "pending"),
+        (("bounced", "refused"), "failed", "expired", "previous_outcome"),
+        (("delivered",), "success", "read", "pending"),
+        (("read",), "success", "delivered", "previous_outcome"),
+        (("read",), "sent", "delivered", None),
+        (("expired",), "failed", "expired", "pending"),
+        (("bounced",), "unknown", None, None),
+    ],
+)
+def test_a_condition_on_the_outcome_of_the_action_before(wanted, status, outcome, verdict):
+    following = next_logs(asking(*wanted), [LogSoFar(1, "email", status, outcome)], now=NOW, place=PLACE)
+    assert [log.skip_reason or log.status for log in following] == ([] if verdict is None else [verdict])
+
+
+def test_delivered_does_not_end_what_a_later_action_wants_to_be_read():
+    [waits] = next_logs(asking("read"), [], now=NOW, place=PLACE)
+    [does_not] = next_logs(asking("read", "delivered"), [], now=NOW, place=PLACE)
+    assert (waits.awaits_reading, does_not.awaits_reading) == (True, False)
+    assert waits.outcome_timeout_minutes == 1440
+
+
+def test_an_action_says_how_long_its_outcome_may_take():
+    flow = flow_of(("ai_call", "always"))
+    own = flow.model_copy(update={"actions": (flow.actions[0].model_copy(update={"outcome_timeout_minutes": 5}),)})
+    assert [next_logs(each, [], now=NOW, place=PLACE)[0].outcome_timeout_minutes for each in (flow, own)] == [120, 5]
+
+
+def test_what_follows_a_wait_was_due_when_the_wait_was_over():
+    flow, ended = flow_of(("wait", "always"), ("email", "always")), NOW - timedelta(days=3)
+    [log] = next_logs(flow, [LogSoFar(1, "wait", "success", None, ended)], now=NOW, place=PLACE)
+    assert log.due_at == ended
+
+
+@pytest.mark.parametrize(
+    ("config", "ends"),
+    [
+        ({"until_time": "09:00"}, "2026-11-24T03:30"),
+        ({"until_time": "18:00"}, "2026-11-23T12:30"),
+        ({"until_weekday": "monday"}, "2026-11-29T18:30"),
+        ({"until_weekday": "wednesday", "until_time": "10:00", "until_zone": "contact"}, "2026-11-25T15:00"),
+    ],
+)
+def test_a_wait_until_a_time_or_a_weekday(config, ends):
+    flow = flow_of(("wait", "always"))
+    wait = flow.actions[0].model_copy(update={"action_config": config})
+    place = Place(("America/New_York",), tenant_zone="Asia/Kolkata")
+    [log] = next_logs(flow.model_copy(update={"actions": (wait,)}), [], now=NOW, place=place)
+    assert log.due_at == datetime.fromisoformat(ends).replace(tzinfo=UTC)

@@ -19,6 +19,7 @@ from engage_pipeline.cli import (
     stats,
     suppressions,
     templates,
+    tenants,
     uploads,
 )
 from engage_pipeline.cli.budget import plan_budget
@@ -53,6 +54,7 @@ app.command("test-run")(executions.test_run)
 app.command()(brake.pause)
 app.command()(brake.resume)
 app.add_typer(stack.batches, name="batches")
+app.add_typer(tenants.app, name="tenants")
 app.add_typer(database.app, name="db")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(templates.app, name="templates")

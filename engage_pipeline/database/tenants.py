@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from engage_pipeline.database.connections import Connection
@@ -76,3 +77,23 @@ def list_tenants(connection: Connection) -> list[Tenant]:
     """All tenants, by name."""
     rows = connection.execute(f"select {_COLUMNS} from users order by name").fetchall()  # noqa: S608
     return [Tenant(*row) for row in rows]
+
+
+def decide(
+    connection: Connection, user_id: UUID, *, reject_threshold: float | None = None, leaves_known: bool | None = None
+) -> None:
+    """Change what a tenant has decided about uploads; None leaves it as it is."""
+    connection.execute(
+        "update users set reject_threshold = coalesce(%s, reject_threshold),"
+        " known_contacts = coalesce(%s, known_contacts) where id = %s",
+        [reject_threshold, None if leaves_known is None else ("leave" if leaves_known else "update"), user_id],
+    )
+
+
+def decisions(connection: Connection) -> list[dict[str, Any]]:
+    """Every tenant by name, with what it has decided about uploads."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "select name, default_phone_region, time_zone, reject_threshold::float8 as reject_threshold, known_contacts"
+            " from users order by name"
+        ).fetchall()

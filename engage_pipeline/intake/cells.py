@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any
 
@@ -12,6 +13,8 @@ import pyarrow as pa
 from engage_pipeline.intake.batch import Batch, RejectedRow
 
 UNSTORABLE_TEXT = "unstorable_text"
+# Before or behind the point. PostgreSQL takes no number of 200,000, and 1e200000 is written in eight letters.
+MOST_DIGITS = 300
 
 
 def cell(value: Any) -> tuple[str, str | None]:
@@ -19,7 +22,8 @@ def cell(value: Any) -> tuple[str, str | None]:
     if value is None or value == "":
         return "", None
     if isinstance(value, str):
-        return value, json.dumps(value, ensure_ascii=False)
+        # As json.dumps would write it, which takes ten times as long to begin with.
+        return value, encode_basestring(value)
     if isinstance(value, bool):
         text = "true" if value else "false"
         return text, text
@@ -35,7 +39,17 @@ def cell(value: Any) -> tuple[str, str | None]:
     if isinstance(value, bytes):
         text = value.decode(errors="replace")
         return text, json.dumps(text, ensure_ascii=False)
-    text = json.dumps(value, ensure_ascii=False, default=_plain)
+    return _nested(value)
+
+
+def _nested(value: Any) -> tuple[str, str]:
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=_plain, allow_nan=False)
+    except ValueError:
+        # NaN and infinity are no JSON.
+        return str(value), encode_basestring(str(value))
+    # A NUL within is as unstorable as one by itself, and is found by its character.
+    text = text.replace("\\u0000", "\x00")
     return text, text
 
 
@@ -47,6 +61,8 @@ def _plain(value: Any) -> float | str:
 def _number(value: float | Decimal) -> tuple[str, str | None]:
     if not isfinite(value):
         return "", None
+    if isinstance(value, Decimal) and abs(value.adjusted()) > MOST_DIGITS:
+        return str(value), encode_basestring(str(value))
     text = str(int(value)) if value == int(value) and abs(int(value)) < 10**21 else str(value)
     return text, text
 
@@ -60,7 +76,7 @@ def typed_batch(
     refused = list(rejected)
     for number, values in numbered_rows:
         row = [cell(value) for value in values]
-        if any(not _is_unicode(text) for text, _ in row):
+        if not is_unicode("".join([text for text, _ in row])):
             raw_row = tuple(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text, _ in row)
             reason = "the row contains half of a surrogate pair, which is no character"
             refused.append(RejectedRow(number, raw_row, UNSTORABLE_TEXT, reason))
@@ -76,7 +92,10 @@ def typed_batch(
     )
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether a text can be encoded; one with half of a surrogate pair, as JSON may escape it, cannot."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import IO, Any, Literal
 
+from engage_pipeline.intake.cells import is_unicode
 from engage_pipeline.intake.errors import FileRefused
 
 Kind = Literal["delimited", "workbook", "json", "json_lines", "parquet"]
@@ -250,11 +251,12 @@ def refuse_bad_header(header: list[str], header_line: int) -> None:
         FileRefused: undecodable, no_header or duplicate_headers.
     """
     named = [name for name in header if name]
-    if any("\x00" in name for name in named):
+    if any("\x00" in name or not is_unicode(name) for name in named):
         raise FileRefused(
             "undecodable",
             what="the file's characters cannot be read",
-            why=f"the header on line {header_line} contains NUL characters, as UTF-16 without a byte order mark does",
+            why=f"the header on line {header_line} contains NUL characters, as UTF-16 without a byte order mark does,"
+            " or what is no character",
             fix="save the file again as UTF-8",
         )
     if any(_EMAIL.fullmatch(name) or _PHONE.fullmatch(name) for name in named) or all(

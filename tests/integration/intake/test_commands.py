@@ -132,3 +132,12 @@ def test_a_preset_and_a_saved_mapping_go_with_the_file(
     assert result.exit_code == 0, result.output
     (options,) = connection.execute("select options from lead_uploads").fetchone() or ()
     assert (options["preset"], options["mapping"]["columns"]["Handy"]) == ("zoho", "phone")
+
+
+def test_a_tenant_decides_about_its_uploads(engage: CliRunner, tenant: Tenant) -> None:
+    result = engage.invoke(app, ["tenants", "set", "demo", "--reject-threshold", "0.5", "--leave-known"])
+    assert result.exit_code == 0, result.output
+    assert engage.invoke(app, ["tenants", "set", "demo"]).exit_code == 0
+    [shown] = json.loads(engage.invoke(app, ["tenants", "list", "--json"]).stdout)
+    assert (shown["name"], shown["reject_threshold"], shown["known_contacts"]) == ("demo", 0.5, "leave")
+    assert "50%" in engage.invoke(app, ["tenants", "list"]).stdout

@@ -320,6 +320,23 @@ def test_any_text_survives_the_way_into_a_custom_field(
     assert [value for (value,) in stored] == [f"«{value}»" for value in texts]
 
 
+def test_values_of_json_that_cannot_be_stored_do_no_harm(load_file: LoadFile, connection: Connection) -> None:
+    lines = [
+        '{"Id": 1, "a": {"x": "\\u0000"}}',
+        '{"Id": 2, "a": "\\u0000"}',
+        '{"Id": 3, "a": "\\ud800"}',
+        '{"Id": 4, "a": [NaN, {"b": Infinity}]}',
+        '{"Id": 5, "a": NaN}',
+        '{"Id": 6, "a": [1.5, null, "\\u00e9"]}',
+    ]
+    books = load_file("\n".join(lines))
+    assert (books.rows_inserted, books.rows_rejected) == (3, 3)
+    assert {reason.reason_code for reason in reject_reasons(connection, books.upload_id)} == {"unstorable_text"}
+    fields = connection.execute("select external_id, custom_fields from contacts order by external_id").fetchall()
+    assert fields == [("4", {"a": "[nan, {'b': inf}]"}), ("5", {}), ("6", {"a": [1.5, None, "é"]})]
+    assert load_file('[{"Id": 7, "a": 1e400000}, {"Id": 8, "a": 1.50}]').rows_inserted == 2
+
+
 def test_contacts_of_another_tenant_are_not_touched(
     load_file: LoadFile, database: str, connection: Connection, tenant: Tenant
 ) -> None:

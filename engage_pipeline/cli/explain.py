@@ -13,6 +13,13 @@ from engage_pipeline.settings import load_settings
 
 out = Console(highlight=False)
 
+_NOTHING_STARTS = {
+    "dnc": "no flow: the contact has a do-not-contact tag",
+    "no_match": "no flow: the conditions of none of them hold",
+    "unreachable": "nothing starts: the contact has an address for none of its channels (unreachable)",
+    "suppressed": "nothing starts: the contact has said no to each of its channels that could reach it (suppressed)",
+}
+
 
 def explain(
     contact: Annotated[str, typer.Argument(help="A contact's id, phone number (+12025550100) or e-mail address.")],
@@ -38,12 +45,13 @@ def explain(
                 seen = "" if line.seen is None else f"   seen: {', '.join(map(repr, line.seen)) or 'nothing'}"
                 indent = "  " * (line.depth + 2)
                 out.print(f"{indent}{_sign(line.is_true)} {line.text}{seen}", markup=False, soft_wrap=True)
-        if each.is_dnc:
-            out.print("  no flow: the contact has a do-not-contact tag", markup=False)
-        elif each.winner is None:
-            out.print("  no flow: the conditions of none of them hold", markup=False)
-        else:
+        if each.winner is not None:
             out.print(f"  wins: {each.winner}, the first whose conditions all hold", markup=False, soft_wrap=True)
+        if each.reason in _NOTHING_STARTS:
+            out.print(f"  {_NOTHING_STARTS[each.reason]}", markup=False, soft_wrap=True)
+        if (last := each.assigned) is not None:
+            given = "no flow" if last.flow_name is None else f"{last.flow_name} version {last.flow_version}"
+            out.print(f"  assigned {last.assigned_at}: {given}, {last.reason}", markup=False, soft_wrap=True)
 
 
 def _sign(is_true: bool) -> str:

@@ -8,13 +8,16 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from engage_pipeline.database.bulk import arrow_connection, read_table
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.statements import load_statement
+from engage_pipeline.database.vocabulary import ASSIGNMENT_REASONS
 from engage_pipeline.errors import EngageError
 from engage_pipeline.flows.conditions import ConditionGroup, TriggerCondition
 from engage_pipeline.flows.values import microseconds
+from engage_pipeline.matching.assign import Assigned, assign
 from engage_pipeline.matching.attributes import Attribute, texts_of
 from engage_pipeline.matching.batch import current_program
 from engage_pipeline.matching.columns import ContactColumns
@@ -64,19 +67,31 @@ class ExplainedFlow:
 
 
 @dataclass(frozen=True)
+class StoredAssignment:
+    """What the contact was assigned the last time that it was matched. `flow_name` is None without a flow."""
+
+    flow_name: str | None
+    flow_version: int | None
+    reason: str
+    assigned_at: str
+
+
+@dataclass(frozen=True)
 class Explanation:
-    """One contact of one tenant.
+    """One contact of one tenant, as if it were new.
 
     Attributes:
-        is_dnc: a do-not-contact tag, so no flow is asked.
         winner: name of the flow that wins; None without one.
+        reason: the one that matching would store: matched, no_match, dnc, unreachable or suppressed.
         flows: every enabled flow of the tenant by priority.
+        assigned: None for a contact that was never matched.
     """
 
     contact_id: str
-    is_dnc: bool
     winner: str | None
+    reason: str
     flows: tuple[ExplainedFlow, ...]
+    assigned: StoredAssignment | None
 
 
 def explain_contact(connection: Connection, url: str, contact: str, *, now: datetime) -> list[Explanation]:
@@ -99,12 +114,12 @@ def explain_contact(connection: Connection, url: str, contact: str, *, now: date
         staging.register("contacts", found)
         for batch in staged_batches(staging, program.custom_field_names):
             columns = ContactColumns(batch, program.custom_field_names, microseconds(now))
-            winners = program.winners(columns)
-            explained += [_explanation(program, columns, row, int(winners[row])) for row in range(len(columns))]
+            assigned = assign(program, columns)
+            explained += [_explanation(program, columns, assigned, row) for row in range(len(columns))]
     return explained
 
 
-def _explanation(program: Program, columns: ContactColumns, row: int, winner: int) -> Explanation:
+def _explanation(program: Program, columns: ContactColumns, assigned: Assigned, row: int) -> Explanation:
     user_id = columns.batch.column("user_id")[row].as_py()
     flows = []
     for stored in program.flows:
@@ -114,11 +129,25 @@ def _explanation(program: Program, columns: ContactColumns, row: int, winner: in
         lines = tuple(line for node in flow.trigger_conditions for line in _lines(program, columns, row, node, 0))
         is_true = all(line.is_true for line in lines if line.depth == 0)
         flows.append(ExplainedFlow(flow.name, flow.priority, stored.version, is_true, lines))
+    winner = int(assigned.flows[row])
     return Explanation(
         columns.batch.column("contact_id")[row].as_py(),
-        bool(columns.mask("is_dnc")[row]),
         program.flows[winner].definition.name if winner >= 0 else None,
+        ASSIGNMENT_REASONS[int(assigned.reasons[row])],
         tuple(flows),
+        _assigned_last(columns.batch, row),
+    )
+
+
+def _assigned_last(batch: pa.RecordBatch, row: int) -> StoredAssignment | None:
+    reason = batch.column("assigned_reason")[row].as_py()
+    if reason is None:
+        return None
+    return StoredAssignment(
+        batch.column("assigned_flow_name")[row].as_py(),
+        batch.column("assigned_flow_version")[row].as_py(),
+        reason,
+        batch.column("assigned_at")[row].as_py().isoformat(timespec="seconds"),
     )
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.tenants import ensure_tenant
 from engage_pipeline.flows.model import Flow
 from engage_pipeline.flows.store import apply_flows
+from engage_pipeline.matching.explain import Explanation, StoredAssignment, explain_contact
 
 PROJECT = Path(__file__).resolve().parents[3]
 ACTIONS = [{"action_order": 1, "action_type": "email", "action_config": {"template_id": "welcome"}}]
@@ -75,3 +77,30 @@ def test_a_contact_that_is_not_there_and_one_that_says_no(
     assert "nobody@" not in missing.stderr
     connection.execute("update contacts set tags = '{dnc}'")
     assert "no flow: the contact has a do-not-contact tag" in _engage(database, contact_id).stdout
+
+
+def test_the_reason_why_nothing_starts_and_what_was_assigned_last(
+    connection: Connection, database: str, contact_id: str
+) -> None:
+    def explained() -> Explanation:
+        (found,) = explain_contact(connection, database, contact_id, now=datetime(2026, 5, 10, tzinfo=UTC))
+        return found
+
+    assert (explained().winner, explained().reason, explained().assigned) == ("Hot", "matched", None)
+    connection.execute(
+        "insert into suppressions (user_id, channel, address, source)"
+        " select user_id, 'email', email, 'list' from contacts"
+    )
+    assert (explained().winner, explained().reason) == ("Hot", "suppressed")
+    connection.execute("update contacts set email = null")
+    assert (explained().winner, explained().reason) == ("Hot", "unreachable")
+    connection.execute("update contacts set tags = '{}'")
+    assert (explained().winner, explained().reason) == (None, "no_match")
+    connection.execute("insert into micro_batches (kind, item_count, formed_at) values ('new_contacts', 1, now())")
+    connection.execute(
+        "insert into flow_assignments (contact_id, micro_batch_id, user_id, flow_id, flow_version, reason, assigned_at)"
+        " select contacts.id, micro_batches.id, contacts.user_id, flows.id, 1, 'matched', '2026-05-09T08:00Z'"
+        " from contacts, micro_batches, auto_engagement_flows as flows where flows.name = 'Rich'"
+    )
+    assert explained().assigned == StoredAssignment("Rich", 1, "matched", "2026-05-09T08:00:00+00:00")
+    assert "  assigned 2026-05-09T08:00:00+00:00: Rich version 1, matched" in _engage(database, contact_id).stdout

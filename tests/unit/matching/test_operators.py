@@ -1,9 +1,13 @@
 """The semantics table of docs/matching.md, cell by cell."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from engage_pipeline.flows.conditions import ConditionOperator, ConditionType
 from tests.unit.matching import oracle
 from tests.unit.matching.contacts import NOW, condition, contact, outcome, stored
 
@@ -118,6 +122,16 @@ def test_operators_on_texts(kind, operator, wanted, seen, holds):
         ("before", "2026-05-01", None, False),
         ("after", "2026-05-01", True, False),
         ("within_last", 1, None, False),
+        ("after", "2026-05-01", "soon", False),
+        ("after", "2026-05-01", None, False),
+        ("between", ["2026-05-01", "2026-05-02"], None, False),
+        ("between", ["2026-05-01", "2026-05-02"], 5, False),
+        ("contains", "5", 5.25, True),
+        ("starts_with", "5", 15, False),
+        ("not_equals", 5, "5.0", False),
+        ("not_in", [5, True], 5.0, False),
+        ("not_in", [5, True], True, False),
+        ("in", ["true"], True, True),
         ("equals", "true", True, True),
         ("contains", "k", {"k": [1, 2]}, True),
         ("equals", "[1,2]", [1, 2], True),
@@ -158,6 +172,15 @@ def test_operators_on_created_at(operator, wanted, age, holds):
         ("+1", "equals", "us", True),
         ("+44", "in", ["GB", "IE"], True),
         ("+91", "not_equals", "IN", False),
+        ("+91", "not_in", ["US", "GB"], True),
+        ("+44", "matches", "^g", True),
+        ("+44", "starts_with", "G", True),
+        ("+44", "ends_with", "g", False),
+        ("+44", "contains", "b", True),
+        ("+44", "is_not_set", None, False),
+        (None, "in", ["US"], False),
+        (None, "not_in", ["US"], True),
+        (None, "any", None, True),
         (None, "is_set", None, False),
         (None, "not_equals", "US", True),
     ],
@@ -171,6 +194,49 @@ def test_a_tag_condition_holds_when_one_of_the_tags_does_and_its_negation_when_n
     agree(two, condition("tag", "equals", "new"), True)
     agree(two, condition("tag", "not_equals", "new"), False)
     agree(two, condition("tag", "not_equals", "old"), True)
+
+
+@pytest.mark.parametrize(
+    ("seen", "is_day"),
+    [
+        *((text, True) for text in ("2026-05-01", "2026/05/01", "1 May 2026", "01 may 2026", "1-May-2026")),
+        *((text, True) for text in ("May 1, 2026", "May 1 2026", " MAY 01, 2026 ", "2026-05-01T00:00")),
+        *(
+            (text, True)
+            for text in ("2026-05-01 09:30:15", "2026-05-01T09:30:15.5Z", "2026-05-02T01:30+05:30", "2026-05-01t09:30Z")
+        ),
+        *((text, False) for text in ("05/01/2026", "01.05.2026", "2026-5-1", "2026-05-01T09", "2026-05-01T24:00")),
+        *((text, False) for text in ("1 Mai 2026", "May 2026", "2026-02-30", "2026", "2026-05-01T09:30+15:00")),
+    ],
+)
+def test_the_forms_of_a_date(seen, is_day):
+    agree(
+        contact(fields={"Plan": seen}),
+        condition("custom_field", "between", ["2026-05-01", "1 May 2026"], "Plan"),
+        is_day,
+    )
+
+
+def test_which_operators_fit_which_type_is_what_the_table_says():
+    text = (Path(__file__).parents[3] / "docs" / "matching.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| (.+) \| (.+) \|$", text.split("| operators | fit |")[1].split("\n\n")[0], re.MULTILINE)
+    every = set(get_args(ConditionType))
+    said = {}
+    for operators, fit in table:
+        types = set(re.findall(r"`(\w+)`", fit.split("(")[0]))
+        types = every - types if fit.startswith("every type") else types
+        said |= dict.fromkeys(re.findall(r"`(\w+)`", operators), types)
+    assert said.keys() == set(get_args(ConditionOperator))
+    for kind in every:
+        for operator, types in said.items():
+            value = {"between": ["2026-05-01", "2026-05-02"], "in": ["a"], "not_in": ["a"], "before": "2026-05-01"}
+            value |= {"after": "2026-05-01", **dict.fromkeys(["any", "is_set", "is_not_set"])}
+            test = condition(kind, operator, value.get(operator, "5"), "Plan" if kind == "custom_field" else None)
+            if kind in types:
+                stored(0, [test])
+            else:
+                with pytest.raises(ValueError, match="does not fit"):
+                    stored(0, [test])
 
 
 @pytest.mark.parametrize(

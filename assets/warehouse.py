@@ -17,6 +17,8 @@ _ASSET_OF_RAW_TABLE = {
     "raw.flow_action_logs": "flow_action_logs",
     "raw.flow_assignments": "flow_assignments",
     "raw.flow_executions": "flow_executions",
+    "raw.lead_uploads": "contacts",
+    "raw.rejected_rows": "contacts",
 }
 
 # A table under the warehouse was written after the last request. Not `eager()`: it waits while a dependency is in
@@ -36,7 +38,7 @@ MODELS = load_models(MODELS_FOLDER)
 
 
 def _spec(model: Model) -> dg.AssetSpec:
-    inputs = [_ASSET_OF_RAW_TABLE.get(name, name) for name in model.inputs]
+    inputs = dict.fromkeys(_ASSET_OF_RAW_TABLE.get(name, name) for name in model.inputs)
     return dg.AssetSpec(
         model.name,
         deps=[name for name in inputs if not name.startswith("raw.")],
@@ -65,6 +67,8 @@ def warehouse(engage: EngageResource) -> Iterator[dg.MaterializeResult[None]]:
                 "dagster/row_count": build.row_counts[model.name],
                 "as_of": build.as_of.isoformat(),
                 "build_seconds": build.seconds,
+                "full_build": build.is_full,
+                "changed_rows": build.changed_count,
                 "published": build.is_published,
                 "path": dg.MetadataValue.path(str(settings.warehouse)),
             }

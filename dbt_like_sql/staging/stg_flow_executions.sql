@@ -1,6 +1,7 @@
 -- stg_flow_executions
 -- grain: one row per execution, a contact's walk through a flow (execution_id)
 -- reads: raw.flow_executions
+-- refresh: view
 -- column execution_id: the execution
 -- column flow_id: the flow it walks
 -- column flow_version: the version of the flow that it walks
@@ -11,30 +12,15 @@
 -- column triggered_at: when it started, UTC
 -- column completed_at: when it ended, UTC; null while it is open
 -- column is_test_run: whether it only simulated, with nothing sent
-with executions as (
-    select
-        id,
-        flow_id,
-        flow_version,
-        user_id,
-        contact_id,
-        micro_batch_id,
-        status,
-        triggered_at,
-        completed_at,
-        is_test_run
-    from raw.flow_executions
-)
-
 select
-    executions.id as execution_id,
-    executions.flow_id,
-    executions.flow_version,
-    executions.user_id,
-    executions.contact_id,
-    executions.micro_batch_id,
-    executions.status as execution_status,
-    executions.triggered_at,
-    executions.completed_at,
-    executions.is_test_run
-from executions
+    flow_executions.id as execution_id,
+    flow_executions.flow_id,
+    flow_executions.flow_version,
+    flow_executions.user_id,
+    flow_executions.contact_id,
+    flow_executions.micro_batch_id,
+    flow_executions.status as execution_status,
+    flow_executions.triggered_at,
+    flow_executions.completed_at,
+    flow_executions.is_test_run
+from raw.flow_executions as flow_executions

@@ -1,6 +1,7 @@
 -- stg_flows
 -- grain: one row per flow, deleted ones too (flow_id)
 -- reads: raw.auto_engagement_flows
+-- refresh: view
 -- column flow_id: the flow
 -- column user_id: the tenant that owns the flow
 -- column flow_name: its name today
@@ -9,10 +10,6 @@
 -- column is_enabled: whether new contacts can enter it today
 -- column is_deleted: whether the flow was deleted; its history stays
 -- column created_at: when the flow was made, UTC
-with flows as (
-    select id, user_id, name, priority, version, is_enabled, created_at, deleted_at from raw.auto_engagement_flows
-)
-
 select
     flows.id as flow_id,
     flows.user_id,
@@ -22,4 +19,4 @@ select
     flows.is_enabled and flows.deleted_at is null as is_enabled,
     flows.deleted_at is not null as is_deleted,
     flows.created_at
-from flows
+from raw.auto_engagement_flows as flows

@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engage_pipeline.errors import EngageError
+
+if TYPE_CHECKING:
+    from engage_pipeline.analytics.checks import CheckResult
 
 
 class BrokenModel(EngageError):
@@ -85,6 +89,21 @@ class GrainBroken(EngageError):
             what=f"the model {path} repeats rows, and the warehouse stays as it was",
             why=f"{repeated_count} rows are more than one per ({', '.join(grain)})",
             fix="look for a join that matches more than one row, or correct the grain in the header",
+        )
+
+
+class ChecksFailed(EngageError):
+    """A check that guards published numbers failed."""
+
+    code = "checks-failed"
+
+    def __init__(self, checks: "Sequence[CheckResult]") -> None:
+        self.checks = tuple(checks)
+        failed = [f"{each.model}.{each.name} ({each.failing_count})" for each in checks if not each.passed]
+        super().__init__(
+            what="the new warehouse is wrong, and the published one stays as it was",
+            why=f"these checks failed, with this many cases: {', '.join(failed)}",
+            fix="look at the models that it names; a full build (remove the file) tells whether a refresh was at fault",
         )
 
 

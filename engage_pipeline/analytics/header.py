@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engage_pipeline.analytics.errors import BrokenModel
 
-_FIELD = re.compile(r"-- (grain|reads|note|column \w+):\s*(.*)")
+_FIELD = re.compile(r"-- (grain|reads|refresh|note|column \w+):\s*(.*)")
 _CONTINUED = re.compile(r"--\s{2,}(.*)")
 _KEY = re.compile(r"\(([\w, ]+)\)$")
 
@@ -19,6 +19,7 @@ class Header:
     grain: str
     key: tuple[str, ...]
     reads: tuple[str, ...]
+    refresh: str
     notes: tuple[str, ...]
     columns: dict[str, str]
 
@@ -52,6 +53,7 @@ def read_header(path: Path, sql: str) -> Header:
         grain=grain,
         key=_names(key.group(1)),
         reads=tuple(sorted(name for field, text in fields if field == "reads" for name in _names(text))),
+        refresh=" ".join(text for field, text in fields if field == "refresh"),
         notes=tuple(text for field, text in fields if field == "note"),
         columns=columns,
     )

@@ -33,6 +33,9 @@ class Model:
         sql: the file's text, one query, runnable as it is.
         inputs: the tables it reads, sorted: other models by name, operational tables as `raw.<table>`.
         key: the columns of which no two rows have the same values.
+        is_view: whether it is a view; one of the layer `staging` takes each row of its input by itself.
+        refresh_by: columns whose values tell which rows have to be made anew: the rows of one value depend only on the
+            input rows of that value. Empty: it is made anew whenever an input changed.
         description: the grain and the notes of the header.
         columns: column name -> description, in the order of the query.
     """
@@ -43,6 +46,8 @@ class Model:
     sql: str
     inputs: tuple[str, ...]
     key: tuple[str, ...]
+    is_view: bool
+    refresh_by: tuple[str, ...]
     description: str
     columns: dict[str, str]
 
@@ -89,6 +94,7 @@ def _read_model(path: Path) -> Model:
         raise BrokenModel(
             path, reason="its grain names a column that it does not select", fix="name the key's columns in brackets"
         )
+    refresh_by = _refresh_by(path, header.refresh, selected)
     return Model(
         name=header.name,
         layer=path.parent.name,
@@ -96,9 +102,24 @@ def _read_model(path: Path) -> Model:
         sql=sql,
         inputs=inputs,
         key=header.key,
+        is_view=header.refresh == "view",
+        refresh_by=refresh_by,
         description=header.description,
         columns={name: header.columns[name] for name in selected},
     )
+
+
+def _refresh_by(path: Path, refresh: str, selected: Collection[str]) -> tuple[str, ...]:
+    if refresh in ("", "view"):
+        return ()
+    columns = tuple(name.strip() for name in refresh.removeprefix("by ").split(","))
+    if not refresh.startswith("by ") or not {*columns} <= {*selected}:
+        raise BrokenModel(
+            path,
+            reason=f"its header says it is refreshed {refresh}",
+            fix="write `-- refresh: view`, or `-- refresh: by` and columns that it selects, or leave the line out",
+        )
+    return columns
 
 
 def _parse(path: Path, sql: str) -> exp.Query:

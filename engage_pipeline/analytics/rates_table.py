@@ -1,7 +1,6 @@
 """The success rates as a table for people, with a bar for each rate. Fits a terminal of 80 columns."""
 
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.markup import escape
@@ -24,17 +23,18 @@ SUCCESS_RATES = """
 def success_rates_table(path: Path) -> Table:
     """The flow success rates of the warehouse at `path`, one row per tenant, flow and channel, with a bar per rate.
 
-    A rate of fewer than 30 attempts is dim: its interval says more than it does. Columns that say nothing (one tenant,
-    nothing unknown, nothing open) are left out.
+    A rate of fewer than 30 is dim: its interval says more than it does. Columns that say nothing (one tenant, no
+    outcome known, nothing unknown, nothing open) are left out.
 
     Raises:
         NoWarehouse: no warehouse was ever published at `path`.
     """
     rates = query(path, SUCCESS_RATES).as_dicts()
     ((as_of,),) = query(path, "select as_of from warehouse_build").rows
+    tells_outcomes = any(rate["outcome_known_count"] for rate in rates)
     table = Table(
-        title=f"Success rates by flow and channel, as of {as_of:%Y-%m-%d %H:%M:%S} UTC",
-        caption="success: the contact was reached; dim: fewer than 30 attempts",
+        title=f"Rates by flow and channel, as of {as_of:%Y-%m-%d %H:%M:%S} UTC",
+        caption=_caption(tells_outcomes=tells_outcomes),
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
@@ -42,40 +42,52 @@ def success_rates_table(path: Path) -> Table:
         pad_edge=False,
     )
     shows_tenant = len({rate["tenant_name"] for rate in rates}) > 1
-    apart = [name for name in ("unknown", "open", "skipped") if any(rate[f"{name}_count"] for rate in rates)]
+    apart = {"still_out": "still out", "unknown": "unknown", "open": "open", "skipped": "skipped"}
+    shown = [name for name in apart if any(rate[f"{name}_count"] for rate in rates)]
     if shows_tenant:
         table.add_column("tenant", overflow="fold")
     table.add_column("flow", overflow="fold", min_width=12)
     table.add_column("channel", no_wrap=True)
-    table.add_column("success", justify="right", no_wrap=True)
+    table.add_column("accepted", justify="right", no_wrap=True)
+    if tells_outcomes:
+        table.add_column("succeeded", justify="right", no_wrap=True)
     table.add_column("rate", no_wrap=True)
     table.add_column("95 % interval", no_wrap=True)
-    for name in apart:
-        table.add_column(name, justify="right", no_wrap=True)
+    for name in shown:
+        table.add_column(apart[name], justify="right")
     for rate in rates:
-        cells = _cells(rate)
+        kind, is_sure = (
+            ("success", rate["enough_data"])
+            if tells_outcomes
+            else (
+                "acceptance",
+                rate["acceptance_enough_data"],
+            )
+        )
+        succeeded = f"{rate['succeeded_count']:,}/{rate['outcome_known_count']:,}"
         table.add_row(
             *([escape(rate["tenant_name"])] if shows_tenant else []),
-            *cells,
-            *(f"{rate[f'{name}_count']:,}" for name in apart),
-            style=None if rate["enough_data"] else "dim",
+            escape(rate["flow_name"]),
+            CHANNEL_NAMES[rate["channel"]],
+            f"{rate['accepted_count']:,}/{rate['attempted_count']:,}",
+            *([succeeded] if tells_outcomes else []),
+            _bar(rate[f"{kind}_rate"]),
+            _interval(rate[f"{kind}_rate_low"], rate[f"{kind}_rate_high"]),
+            *(f"{rate[f'{name}_count']:,}" for name in shown),
+            style=None if is_sure else "dim",
         )
     return table
 
 
-def _cells(rate: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        escape(rate["flow_name"]),
-        CHANNEL_NAMES[rate["channel"]],
-        f"{rate['success_count']:,}/{rate['attempted_count']:,}",
-        _bar(rate["success_rate"]),
-        _interval(rate["success_rate_low"], rate["success_rate_high"]),
-    )
+def _caption(*, tells_outcomes: bool) -> str:
+    if tells_outcomes:
+        return "rate: succeeded of the accepted whose outcome is known; dim: fewer than 30"
+    return "rate: accepted of the attempted, as no provider has told an outcome; dim: fewer than 30"
 
 
 def _bar(rate: float | None) -> str:
     if rate is None:
-        return "none attempted"
+        return "not known"
     full, eighths = divmod(round(rate * BAR_CELLS * 8), 8)
     cells = "█" * full + (EIGHTHS[eighths] if eighths else "")
     return f"{cells:<{BAR_CELLS}} {rate:6.1%}"

@@ -12,6 +12,11 @@ from engage_pipeline.analytics.header import read_header
 
 _FOLDER = Path(__file__).parent / "raw"
 
+TRACKED = frozenset(
+    {"contacts", "flow_action_logs", "flow_assignments", "flow_executions", "lead_uploads", "rejected_rows"}
+)
+"""The tables of which PostgreSQL's triggers note what changed (migration 0010). The others are small and read whole."""
+
 
 @dataclass(frozen=True)
 class RawTable:
@@ -28,6 +33,11 @@ class RawTable:
     sql: str
     key: tuple[str, ...]
     description: str
+
+    @property
+    def is_tracked(self) -> bool:
+        """Whether the rows that changed can be asked for."""
+        return self.name in TRACKED
 
 
 @cache

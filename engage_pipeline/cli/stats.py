@@ -40,7 +40,7 @@ def sql(
 ) -> None:
     """Run QUERY on the warehouse, which is open for reading only.
 
-    Example: engage sql "select channel, sum(success_count) from flow_success_rates group by channel" --csv
+    Example: engage sql "select channel, sum(accepted_count) from flow_success_rates group by channel" --csv
     """
     if as_json and as_csv:
         raise typer.BadParameter("choose --json or --csv")

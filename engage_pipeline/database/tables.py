@@ -32,6 +32,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import UserDefinedType
 
 from engage_pipeline.database.vocabulary import (
     ACCOUNT_MODES,
@@ -65,6 +66,16 @@ metadata = MetaData(
 )
 
 
+class Xid8(UserDefinedType[int]):
+    """PostgreSQL's number of a transaction, which never wraps around."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_options: object) -> str:
+        """The name of the type."""
+        return "xid8"
+
+
 def _one_of(column: str, allowed: tuple[str, ...]) -> CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in allowed)
     return CheckConstraint(f"{column} in ({listed})", name=column)
@@ -87,6 +98,17 @@ def _lease() -> list[Column[Any]]:
         Column("lease_token", BigInteger),
         _instant("lease_expires_at"),
     ]
+
+
+def _changed_in() -> Column[Any]:
+    """Kept by triggers, for the warehouse; see the migration 0010."""
+    return Column(
+        "changed_in",
+        Xid8,
+        nullable=False,
+        server_default=text("pg_current_xact_id()"),
+        comment="the transaction that wrote the row last",
+    )
 
 
 users = Table(
@@ -279,6 +301,8 @@ lead_uploads = Table(
         postgresql_where=text("status in ('waiting', 'running')"),
     ),
     Index("idx_lead_uploads_user_sha256", "user_id", "file_sha256"),
+    _changed_in(),
+    Index("idx_lead_uploads_changed_in", "changed_in"),
 )
 
 rejected_rows = Table(
@@ -291,6 +315,8 @@ rejected_rows = Table(
     Column("reason_code", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Index("idx_rejected_rows_upload", "upload_id", "line_number"),
+    _changed_in(),
+    Index("idx_rejected_rows_changed_in", "changed_in"),
     comment="Quarantine: rows of a lead file that became no contact, and why.",
 )
 
@@ -368,6 +394,8 @@ contacts = Table(
         postgresql_where=text("micro_batch_id is null"),
     ),
     Index("idx_contacts_micro_batch", "micro_batch_id"),
+    _changed_in(),
+    Index("idx_contacts_changed_in", "changed_in"),
 )
 
 suppressions = Table(
@@ -486,6 +514,8 @@ flow_assignments = Table(
     _one_of("reason", ASSIGNMENT_REASONS),
     CheckConstraint("reason <> 'matched' or flow_id is not null", name="matched_has_flow"),
     Index("idx_flow_assignments_batch", "micro_batch_id"),
+    _changed_in(),
+    Index("idx_flow_assignments_changed_in", "changed_in"),
     comment="Which flow a contact got, or why none. One row a contact and batch, whatever is retried.",
 )
 
@@ -511,6 +541,8 @@ flow_executions = Table(
     Index("idx_executions_contact", "contact_id"),
     Index("idx_executions_user_status", "user_id", "status"),
     Index("idx_executions_triggered_at", text("triggered_at desc")),
+    _changed_in(),
+    Index("idx_flow_executions_changed_in", "changed_in"),
 )
 
 flow_action_logs = Table(
@@ -598,6 +630,19 @@ flow_action_logs = Table(
     Index(
         "idx_action_logs_batch", "micro_batch_id", "action_type", postgresql_where=text("micro_batch_id is not null")
     ),
+    _changed_in(),
+    Index("idx_flow_action_logs_changed_in", "changed_in"),
+)
+
+deleted_rows = Table(
+    "deleted_rows",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("table_name", Text, nullable=False),
+    Column("row_key", JSONB, comment="the primary key of the row that is gone; null: the whole table was emptied"),
+    Column("changed_in", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    Index("idx_deleted_rows_changed_in", "changed_in"),
+    comment="Rows that were deleted from the tables that the warehouse reads, by triggers.",
 )
 
 pauses = Table(

@@ -143,9 +143,9 @@ def test_the_demo_ends_by_itself_with_balanced_books_and_a_second_one_calls_nobo
 
     assert code == 0, output
     assert "DOES NOT BALANCE" not in output
-    for title in ("rows read", "contacts", "executions", "effects in the sandbox", "Success rates by flow and channel"):
+    for title in ("rows read", "contacts", "executions", "effects in the sandbox", "Rates by flow and channel"):
         assert title in output
-    rates = query(demo.home / "warehouse" / "engage.duckdb", "select sum(success_count) from flow_success_rates").rows
+    rates = query(demo.home / "warehouse" / "engage.duckdb", "select sum(accepted_count) from flow_success_rates").rows
     first_effects = demo.effects()
     assert rates[0][0] == len(first_effects) > 300
     assert demo.processes() == []

@@ -1,13 +1,12 @@
 -- auto_engagement_flows
 -- grain: one row per flow, deleted ones too (id)
 select
-    id::text as id,
-    user_id::text as user_id,
+    id,
+    user_id,
     name,
     is_enabled,
     priority,
     version,
     created_at,
-    updated_at,
     deleted_at
 from auto_engagement_flows

@@ -1,19 +1,27 @@
 -- flow_action_logs
 -- grain: one row per action log (id)
--- note:  without request, result_data, error_message and skip_reason, which are free text, and without
+-- note:  without request, result_data, error_message, which are free text or say who a contact is, and without
 --        provider_message_id, into which some providers encode the recipient's phone number
+-- note:  reason_code is the provider's code of a refusal or failure, taken only when it cannot be a number or a name
 select
-    id::text as id,
-    execution_id::text as execution_id,
-    action_id::text as action_id,
+    id,
+    execution_id,
+    action_id,
     action_order,
     action_type,
     status,
     due_at,
-    micro_batch_id::text as micro_batch_id,
     attempt_count,
+    outcome,
+    outcome_at,
+    accepted_at,
+    cost_cents::float8 as cost_cents,
+    call_seconds::float8 as call_seconds,
+    case
+        when result_data ->> 'code' ~ '^([A-Za-z_-]{1,40}|[0-9]{1,6})$' then result_data ->> 'code'
+    end as reason_code,
+    case when skip_reason ~ '^[a-z_]{1,40}$' then skip_reason end as skip_reason,
     executed_at,
     completed_at,
-    created_at,
-    updated_at
+    created_at
 from flow_action_logs

@@ -2,7 +2,8 @@
 -- grain: one row per tenant (id)
 -- note:  the tenant's own name, never a contact's
 select
-    id::text as id,
+    id,
     name,
+    time_zone,
     created_at
 from users

@@ -25,8 +25,8 @@ def engage(path, monkeypatch):
 
 @pytest.fixture
 def warehouse(build, history):
-    """Thirty accepted calls and one refused, one e-mail still pending."""
-    for status in ["success"] * 30 + ["failed"]:
+    """Thirty calls answered, one that was not and one refused; one e-mail still pending."""
+    for status in [("success", "answered")] * 30 + [("failed", "no_answer"), ("failed", "refused")]:
         history.walk("Brightway Homes", "Welcome [new]", [("ai_call", status)])
     history.walk("Northlight Solar", "Revive", [("email", "pending")])
     return build()
@@ -42,10 +42,14 @@ def test_the_table_shows_each_rate_with_its_bar_and_interval(warehouse):
     lines = rendered(success_rates_table(warehouse.path)).splitlines()
     (calls,) = [line for line in lines if "AI call" in line]
     assert "Welcome [new]" in calls
+    assert "31/32" in calls
+    assert "30/31" in calls
     assert "████▉  96.8%" in calls
     assert "83.8–99.4 %" in calls
     (mails,) = [line for line in lines if "e-mail" in line]
-    assert "none attempted" in mails
+    assert "31/32" in calls
+    assert "30/31" in calls
+    assert "not known" in mails
     assert f"{warehouse.as_of:%H:%M:%S} UTC" in lines[0]
 
 
@@ -57,23 +61,25 @@ def test_stats_as_json_is_one_array_and_the_path_goes_to_stderr(engage, warehous
     result = engage("stats", "--json")
     assert result.exit_code == 0
     calls, mails = json.loads(result.stdout)
-    assert (calls["tenant_name"], calls["success_count"], calls["enough_data"]) == ("Brightway Homes", 30, True)
+    assert (calls["tenant_name"], calls["succeeded_count"], calls["enough_data"]) == ("Brightway Homes", 30, True)
     assert (mails["open_count"], mails["success_rate"]) == (1, None)
     assert result.stderr.strip() == str(warehouse.path)
 
 
 def test_stats_for_people_prints_the_table(engage, warehouse):
     result = engage("stats")
-    assert "Success rates by flow and channel" in result.stdout
+    assert "Rates by flow and channel" in result.stdout
     assert "Revive" in result.stdout
 
 
 def test_sql_answers_as_a_table_as_json_and_as_csv(engage, warehouse):
-    question = "select flow_name, success_count from flow_success_rates where channel = 'ai_call'"
+    question = "select flow_name, succeeded_count from flow_success_rates where channel = 'ai_call'"
     assert "Welcome [new]" in engage("sql", question).stdout
-    assert json.loads(engage("sql", question, "--json").stdout) == [{"flow_name": "Welcome [new]", "success_count": 30}]
+    assert json.loads(engage("sql", question, "--json").stdout) == [
+        {"flow_name": "Welcome [new]", "succeeded_count": 30}
+    ]
     lines = list(csv.reader(io.StringIO(engage("sql", question, "--csv").stdout)))
-    assert lines == [["flow_name", "success_count"], ["Welcome [new]", "30"]]
+    assert lines == [["flow_name", "succeeded_count"], ["Welcome [new]", "30"]]
 
 
 def test_sql_writes_instants_with_their_zone(engage, warehouse):

@@ -1,5 +1,7 @@
 """Where the parts meet. This module only assembles: assets, jobs, sensors and resources become one code location."""
 
+from datetime import timedelta
+
 import dagster as dg
 
 from assets.contacts import contacts
@@ -8,7 +10,12 @@ from assets.flow_assignments import flow_assignments
 from assets.flow_executions import flow_executions
 from assets.warehouse import warehouse
 from engage_pipeline.jobs import (
+<<<<<<< HEAD
     apply_retention,
+=======
+    check_warehouse,
+    daily_full_check,
+>>>>>>> 1b8b61e (warehouse: checks before publishing, charts, lineage, freshness and a daily full check)
     dispatch_due_actions,
     engage_new_contacts,
     ingest_leads,
@@ -21,10 +28,27 @@ from sensors.provider_events import provider_events
 from sensors.retention import daily_retention
 from sensors.warehouse_refresh import warehouse_refresh
 
+
+def _described(spec: dg.AssetSpec) -> dg.AssetSpec:
+    """Mapped on, as a graph_asset takes no freshness policy. Leads come when they come."""
+    return spec.replace_attributes(
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(days=7), warn_window=timedelta(days=2)),
+        owners=[f"team:{spec.group_name}"],
+    )
+
+
+_OPERATIONAL = [contacts, flow_assignments, flow_executions, flow_action_logs]
+
 defs = dg.Definitions(
+<<<<<<< HEAD
     assets=[contacts, flow_assignments, flow_executions, flow_action_logs, warehouse],
     jobs=[ingest_leads, engage_new_contacts, dispatch_due_actions, refresh_warehouse, apply_retention],
     schedules=[daily_retention],
+=======
+    assets=[*dg.map_asset_specs(_described, _OPERATIONAL), warehouse],
+    jobs=[ingest_leads, engage_new_contacts, dispatch_due_actions, refresh_warehouse, check_warehouse],
+    schedules=[daily_full_check],
+>>>>>>> 1b8b61e (warehouse: checks before publishing, charts, lineage, freshness and a daily full check)
     sensors=[lead_uploads, new_contacts, due_actions, provider_events, warehouse_refresh],
     resources={
         "engage": EngageResource(),

@@ -103,7 +103,7 @@ class ChecksFailed(EngageError):
         super().__init__(
             what="the new warehouse is wrong, and the published one stays as it was",
             why=f"these checks failed, with this many cases: {', '.join(failed)}",
-            fix="look at the models that it names; a full build (remove the file) tells whether a refresh was at fault",
+            fix="run the job `check_warehouse`, which reads everything again; if that fails too, look at those models",
         )
 
 

@@ -1,5 +1,6 @@
 """Opens the published warehouse for reading. Nothing here writes to it."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -59,6 +60,25 @@ def query(path: Path, sql: str) -> QueryResult:
             return QueryResult(tuple(column[0] for column in answer.description), tuple(answer.fetchall()))
         except duckdb.Error as error:
             raise QueryFailed(reason=str(error)) from error
+
+
+@dataclass(frozen=True)
+class ModelColumns:
+    """The columns of one model: name -> type as DuckDB writes it, name -> the (table, column) pairs it is made of."""
+
+    types: dict[str, str]
+    sources: dict[str, list[tuple[str, str]]]
+
+
+def model_columns(path: Path) -> dict[str, ModelColumns]:
+    """The columns of every model in the warehouse at `path`, by name of the model."""
+    found: dict[str, ModelColumns] = defaultdict(lambda: ModelColumns({}, defaultdict(list)))
+    listed = "select table_name, column_name, data_type from duckdb_columns() where schema_name = 'main'"
+    for model, column, data_type in query(path, listed).rows:
+        found[model].types[column] = data_type
+    for model, column, source, source_column in query(path, "from column_lineage").rows:
+        found[model].sources[column].append((source, source_column))
+    return found
 
 
 def published_as_of(path: Path) -> datetime | None:

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,8 @@ from filelock import FileLock
 from engage_pipeline.analytics.capture import Snapshot, open_snapshot
 from engage_pipeline.analytics.checks import CheckResult, run_checks
 from engage_pipeline.analytics.duck import check_grain, comment, describe, number, quoted, run_model
-from engage_pipeline.analytics.errors import ChecksFailed
+from engage_pipeline.analytics.errors import ChecksFailed, GrainBroken, ModelFailed
+from engage_pipeline.analytics.lineage import column_lineage
 from engage_pipeline.analytics.models import Model, load_models
 from engage_pipeline.analytics.raw_tables import RawTable, load_raw_tables
 from engage_pipeline.analytics.read import published_as_of
@@ -46,6 +48,7 @@ class WarehouseBuild:
         is_full: whether everything was read from PostgreSQL.
         changed_count: rows that were read, or found deleted.
         checks: what was checked before the file was published.
+        missed: of a full check, the tables in which a refresh of the published file would have left other rows.
     """
 
     path: Path
@@ -57,6 +60,7 @@ class WarehouseBuild:
     is_full: bool
     changed_count: int
     checks: tuple[CheckResult, ...]
+    missed: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def build_warehouse(
         path: the file to publish; its folder is created.
         models_folder: the folder of the SQL models, `<layer>/<model>.sql`.
         now: the instant to record as `built_at`.
-        is_full: read everything, whatever is published.
+        is_full: read everything, whatever is published, and compare it with what a refresh makes of the published file.
 
     Raises:
         BrokenModel, DuplicateModel, MissingInput, ModelCycle: see `load_models`.
@@ -99,19 +103,21 @@ def build_warehouse(
     recipe = _recipe(models, raw_tables)
     try:
         with open_snapshot(url) as snapshot:
-            base = None if is_full else _copy_published(path, building, recipe=recipe, snapshot=snapshot)
-            changed_count = None
-            if base is not None:
+            base = _copy_published(path, building, recipe=recipe, snapshot=snapshot)
+            digests, changed_count = None, None
+            if base is not None and is_full:
+                digests = _refreshed_digests(building, base, snapshot, models, raw_tables)
+            elif base is not None:
                 changed_count = _refresh(building, base, snapshot, models, raw_tables)
-                if changed_count is None:
-                    _remove_building(building)
             is_full = changed_count is None
             if changed_count is None:
+                _remove_building(building)
                 changed_count = _make(building, snapshot, models, raw_tables)
             with duckdb.connect(building) as warehouse:
                 _set_up(warehouse)
                 row_counts = _row_counts(warehouse, models, raw_tables)
                 checks = run_checks(warehouse, models, {table.name: snapshot.count(table) for table in raw_tables})
+                missed = () if digests is None else _differing(digests, _digests(warehouse, models, raw_tables))
                 _record_build(warehouse, snapshot, built_at=now, row_counts=row_counts, recipe=recipe)
                 warehouse.execute("checkpoint")
         if any(check.is_blocking and not check.passed for check in checks):
@@ -130,6 +136,7 @@ def build_warehouse(
         is_full=is_full,
         changed_count=changed_count,
         checks=checks,
+        missed=missed,
     )
 
 
@@ -186,6 +193,41 @@ def _refresh(
     return refresh.changed_count
 
 
+def _refreshed_digests(
+    building: Path, base: _Base, snapshot: Snapshot, models: Sequence[Model], raw_tables: Sequence[RawTable]
+) -> dict[str, tuple[int, int]] | None:
+    """What a refresh would have made of the published file; None when it would have read everything anyway."""
+    try:
+        if _refresh(building, base, snapshot, models, raw_tables) is None:
+            return None
+    except (GrainBroken, ModelFailed):
+        return {}
+    with duckdb.connect(building) as warehouse:
+        _set_up(warehouse)
+        return _digests(warehouse, models, raw_tables)
+
+
+def _digests(
+    warehouse: duckdb.DuckDBPyConnection, models: Sequence[Model], raw_tables: Sequence[RawTable]
+) -> dict[str, tuple[int, int]]:
+    """Of each table its rows, in no order."""
+    names = {f"raw.{table.name}": f"raw.{quoted(table.name)}" for table in raw_tables}
+    names |= {model.name: f"main.{quoted(model.name)}" for model in models if not model.is_view}
+    digests = {}
+    for name, table in names.items():
+        columns = [each for (each,) in warehouse.execute(f"select column_name from (describe {table})").fetchall()]
+        whole_row = f"hash(row({', '.join(map(quoted, columns))}))"
+        ((row_count, digest),) = warehouse.execute(
+            f"select count(*), coalesce(sum({whole_row}::hugeint), 0) from {table}"
+        ).fetchall()
+        digests[name] = (row_count, int(digest))
+    return digests
+
+
+def _differing(refreshed: Mapping[str, tuple[int, int]], made: Mapping[str, tuple[int, int]]) -> tuple[str, ...]:
+    return tuple(name for name, digest in made.items() if refreshed.get(name) != digest)
+
+
 def _make(building: Path, snapshot: Snapshot, models: Sequence[Model], raw_tables: Sequence[RawTable]) -> int:
     """Everything from nothing. How many rows were read."""
     read_count = 0
@@ -208,8 +250,28 @@ def _make(building: Path, snapshot: Snapshot, models: Sequence[Model], raw_table
             run_model(warehouse, model, f"create {kind} main.{quoted(model.name)} as {model.sql}")
             check_grain(warehouse, model)
             describe(warehouse, model)
+        _record_lineage(warehouse, models)
         warehouse.commit()
     return read_count
+
+
+def _record_lineage(warehouse: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> None:
+    columns: dict[str, dict[str, str]] = defaultdict(dict)
+    for schema, table, column, data_type in warehouse.execute(
+        "select schema_name, table_name, column_name, data_type from duckdb_columns() where not internal"
+    ).fetchall():
+        columns[table if schema == "main" else f"{schema}.{table}"][column] = data_type
+    warehouse.execute(
+        "create table column_lineage (model varchar, column_name varchar, source varchar, source_column varchar)"
+    )
+    sources = column_lineage(models, columns)
+    if sources:
+        warehouse.execute(
+            "insert into column_lineage select unnest($1::varchar[]), unnest($2::varchar[]), unnest($3::varchar[]),"
+            " unnest($4::varchar[])",
+            [list(each) for each in zip(*sources, strict=True)],
+        )
+    comment(warehouse, "table", "column_lineage", "One row per column of a model and column that it is made of.")
 
 
 def _row_counts(

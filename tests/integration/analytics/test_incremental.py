@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pytest
 
+from engage_pipeline.analytics.errors import ChecksFailed
 from engage_pipeline.analytics.models import MODELS_FOLDER, load_models
 from engage_pipeline.analytics.raw_tables import load_raw_tables
 from engage_pipeline.analytics.read import open_warehouse, query
@@ -184,6 +185,30 @@ def test_a_build_reads_only_what_changed(build, history, connection):
     )
     built = build()
     assert (built.is_full, built.changed_count) == (False, 1)
+
+
+def test_a_full_check_tells_what_refreshing_had_left_wrong(build, path, history, connection):
+    history.walk("Brightway Homes", "Welcome", [("ai_call", "success")])
+    build()
+    assert build(is_full=True).missed == ()
+    connection.execute("alter table flow_action_logs disable trigger note_change")
+    connection.execute("update flow_action_logs set status = 'failed', outcome = 'no_answer'")
+    connection.execute("alter table flow_action_logs enable trigger note_change")
+    assert build().changed_count == 0
+    checked = build(is_full=True)
+    assert {"raw.flow_action_logs", "fct_actions", "flow_success_rates"} <= {*checked.missed}
+    assert query(path, "select succeeded_count, outcome_known_count from flow_success_rates").rows == ((0, 1),)
+
+
+def test_a_check_that_fails_keeps_the_published_file(build, path, history, monkeypatch):
+    history.walk("Brightway Homes", "Welcome", [("ai_call", "success")])
+    before = build()
+    history.walk("Brightway Homes", "Welcome", [("ai_call", "success")])
+    monkeypatch.setattr("engage_pipeline.analytics.capture.Snapshot.count", lambda *_: 7)
+    with pytest.raises(ChecksFailed, match="balances_with_postgresql"):
+        build()
+    assert query(path, "select as_of from warehouse_build").rows == ((before.as_of,),)
+    assert not list(path.parent.glob("*.building"))
 
 
 def test_what_somebody_wrote_into_the_file_is_gone_with_the_next_build(build, path, history):

@@ -99,21 +99,26 @@ def test_each_model_file_runs_as_it_is_in_a_shell_on_the_warehouse(build, path, 
         assert sorted(map(repr, pasted.rows)) == sorted(map(repr, query(path, f"from {model.name}").rows))
 
 
-def test_another_process_reads_whole_builds_while_the_file_is_replaced(build, path, history):
+def test_four_processes_read_whole_builds_while_the_file_is_replaced_twenty_times(build, path, history):
     history.walk("Brightway Homes", "Welcome", [("ai_call", "success")])
     build()
-    reader = subprocess.Popen(
-        [sys.executable, "-c", READ_IN_A_LOOP, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    reader.stdout.readline()
-    for _ in range(10):
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", READ_IN_A_LOOP, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    for reader in readers:
+        reader.stdout.readline()
+    for number in range(20):
         history.walk("Brightway Homes", "Welcome", [("ai_call", "success"), ("email", "failed")])
-        build()
-    seen, _ = reader.communicate("stop\n", timeout=60)
-    assert reader.returncode == 0
-    # Each read saw all tables of one build; the counts go up by one execution a build.
-    assert len(set(seen.split())) > 2
-    assert query(path, "select count(*) from stg_flow_executions").rows == ((11,),)
+        build(is_full=number % 5 == 0)
+    for reader in readers:
+        seen, _ = reader.communicate("stop\n", timeout=60)
+        assert reader.returncode == 0
+        # Each read saw all tables of one build; the counts go up by one execution a build.
+        assert len(set(seen.split())) > 2
+    assert query(path, "select count(*) from stg_flow_executions").rows == ((21,),)
 
 
 READ_IN_A_LOOP = """

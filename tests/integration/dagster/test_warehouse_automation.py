@@ -68,5 +68,20 @@ def test_a_batch_that_ends_after_the_request_and_before_the_build_is_published_a
     assert not automation.tick_requests()
 
 
+def test_a_failed_check_of_the_warehouse_does_not_end_its_refreshing(automation):
+    automation.write("flow_action_logs")
+    assert automation.tick_requests()
+    automation.instance.report_runless_asset_event(
+        dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey("stg_flow_action_logs"),
+            check_name="balances_with_postgresql",
+            passed=False,
+            blocking=True,
+        )
+    )
+    automation.write("flow_action_logs")
+    assert automation.tick_requests()
+
+
 def test_nothing_is_refreshed_while_nothing_is_written(automation):
     assert not any(automation.tick_requests() for _ in range(3))

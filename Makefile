@@ -6,9 +6,10 @@ READY := $(VENV)/.ready
 FILE ?=
 REGION ?= US
 ROWS ?= 1000000
+LOGS ?= 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint check bench-intake bench-match bench-webhooks bench-dispatch bench-latency soak
+.PHONY: help demo dev test lint check bench-analytics bench-intake bench-match bench-webhooks bench-dispatch bench-latency soak
 .PHONY: lock stop clean
 
 help:
@@ -22,6 +23,7 @@ help:
 	@echo "make bench-dispatch                     actions sent per second, beside a bare loop and a worker that goes row by row"
 	@echo "make bench-latency                      seconds from a new lead to the request at the provider, on an idle system"
 	@echo "make soak                               the long crash and load suites"
+	@echo "make bench-analytics [LOGS=10000000]    how fast the warehouse is built, refreshed and asked, beside PostgreSQL"
 	@echo "make lock                               resolve requirements.lock again"
 	@echo "make stop                               stop the embedded PostgreSQL"
 
@@ -68,6 +70,9 @@ lock: $(READY)
 # The peers are no part of the product, so they are not in the lock file.
 bench-webhooks: $(READY)
 	@$(BIN)/python -m benchmarks.webhooks
+
+bench-analytics: $(READY)
+	@$(BIN)/python -m benchmarks.analytics --rows $(LOGS)
 
 bench-match: $(READY)
 	@$(BIN)/uv pip install -q -p $(BIN)/python --no-build-isolation -e '.[bench]'

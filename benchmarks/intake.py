@@ -144,12 +144,10 @@ def _engage(url: str, file: Path, *, tenant_name: str = "demo") -> dict[str, Any
 def _floor(url: str) -> dict[str, Any]:
     with connect(url) as connection:
         _contacts_like_ours(url, "floor_contacts")
-        connection.execute(f"create table clean as select {CONTACT_COLUMNS} from contacts")  # noqa: S608
+        connection.execute(f"create table clean as select {CONTACT_COLUMNS} from contacts")
         connection.execute("checkpoint")
         begun = time.perf_counter()
-        connection.execute(
-            f"insert into floor_contacts ({CONTACT_COLUMNS}) select {CONTACT_COLUMNS} from clean"  # noqa: S608
-        )
+        connection.execute(f"insert into floor_contacts ({CONTACT_COLUMNS}) select {CONTACT_COLUMNS} from clean")
         return {"seconds": round(time.perf_counter() - begun, 2)}
 
 

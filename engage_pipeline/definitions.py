@@ -10,12 +10,8 @@ from assets.flow_assignments import flow_assignments
 from assets.flow_executions import flow_executions
 from assets.warehouse import warehouse
 from engage_pipeline.jobs import (
-<<<<<<< HEAD
     apply_retention,
-=======
     check_warehouse,
-    daily_full_check,
->>>>>>> 1b8b61e (warehouse: checks before publishing, charts, lineage, freshness and a daily full check)
     dispatch_due_actions,
     engage_new_contacts,
     ingest_leads,
@@ -26,7 +22,7 @@ from sensors.lead_uploads import lead_uploads
 from sensors.micro_batches import due_actions, new_contacts
 from sensors.provider_events import provider_events
 from sensors.retention import daily_retention
-from sensors.warehouse_refresh import warehouse_refresh
+from sensors.warehouse_refresh import daily_full_check, warehouse_refresh
 
 
 def _described(spec: dg.AssetSpec) -> dg.AssetSpec:
@@ -40,15 +36,16 @@ def _described(spec: dg.AssetSpec) -> dg.AssetSpec:
 _OPERATIONAL = [contacts, flow_assignments, flow_executions, flow_action_logs]
 
 defs = dg.Definitions(
-<<<<<<< HEAD
-    assets=[contacts, flow_assignments, flow_executions, flow_action_logs, warehouse],
-    jobs=[ingest_leads, engage_new_contacts, dispatch_due_actions, refresh_warehouse, apply_retention],
-    schedules=[daily_retention],
-=======
     assets=[*dg.map_asset_specs(_described, _OPERATIONAL), warehouse],
-    jobs=[ingest_leads, engage_new_contacts, dispatch_due_actions, refresh_warehouse, check_warehouse],
-    schedules=[daily_full_check],
->>>>>>> 1b8b61e (warehouse: checks before publishing, charts, lineage, freshness and a daily full check)
+    jobs=[
+        ingest_leads,
+        engage_new_contacts,
+        dispatch_due_actions,
+        refresh_warehouse,
+        check_warehouse,
+        apply_retention,
+    ],
+    schedules=[daily_full_check, daily_retention],
     sensors=[lead_uploads, new_contacts, due_actions, provider_events, warehouse_refresh],
     resources={
         "engage": EngageResource(),

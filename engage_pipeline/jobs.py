@@ -43,13 +43,6 @@ refresh_warehouse = dg.define_asset_job(
     **_ALIKE,
 )
 
-<<<<<<< HEAD
-
-@dg.job(description="Clear what is older than the days that the settings give it.", **_ALIKE)
-def apply_retention() -> None:
-    """Clear once; the schedule asks for it every night."""
-    clear_expired()
-=======
 check_warehouse = dg.define_asset_job(
     "check_warehouse",
     selection=dg.AssetSelection.groups(WAREHOUSE_GROUP),
@@ -58,11 +51,8 @@ check_warehouse = dg.define_asset_job(
     **_ALIKE,
 )
 
-daily_full_check = dg.ScheduleDefinition(
-    name="daily_full_check",
-    job=check_warehouse,
-    cron_schedule="30 3 * * *",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Once a day nothing is taken on trust.",
-)
->>>>>>> 1b8b61e (warehouse: checks before publishing, charts, lineage, freshness and a daily full check)
+
+@dg.job(description="Clear what is older than the days that the settings give it.", **_ALIKE)
+def apply_retention() -> None:
+    """Clear once; the schedule asks for it every night."""
+    clear_expired()

@@ -103,7 +103,7 @@ def case_ladder(flows: list[PlainFlow], clock: Callable[[], float]) -> Peer:
             staging.read_parquet(str(path)).limit(count).create_view("contacts")
             begun = clock()
             statement = (
-                f"with texts as (select user_id, lead_source, tags ->> 0 as tag,"  # noqa: S608 - generated here
+                f"with texts as (select user_id, lead_source, tags ->> 0 as tag,"
                 f" json_extract_string(custom_fields, {paths}) as fields from contacts),"
                 f" taken as materialized (select user_id, lead_source, tag, {taken} from texts)"
                 f" select (case {ladder} else -1 end)::integer as won from taken"

@@ -56,10 +56,11 @@ def _rates(path: Path) -> bytes | None:
         error_kw={"ecolor": INK, "capsize": 3},
     )
     shows_tenant = len({row["tenant_name"] for row in rows}) > 1
-    labels = [
-        f"{row['tenant_name'][:16] + ' · ' if shows_tenant else ''}{row['flow_name'][:28]} · {NAMES[row['channel']]}{' (accepted)' if row['is_acceptance'] else ''}"
-        for row in rows
-    ]
+    labels = []
+    for row in rows:
+        tenant = f"{row['tenant_name'][:16]} · " if shows_tenant else ""
+        accepted = " (accepted)" if row["is_acceptance"] else ""
+        labels.append(f"{tenant}{row['flow_name'][:28]} · {NAMES[row['channel']]}{accepted}")
     axes.set_yticks(places, labels)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")

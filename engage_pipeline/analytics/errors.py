@@ -121,6 +121,49 @@ class NoWarehouse(EngageError):
         )
 
 
+class UnknownMart(EngageError):
+    """The warehouse has no table of that name."""
+
+    code = "unknown-mart"
+
+    def __init__(self, mart: str, *, known: Sequence[str]) -> None:
+        self.mart, self.known = mart, tuple(known)
+        close = get_close_matches(mart, known, n=1)
+        super().__init__(
+            what=f"the warehouse has no table {mart!r}",
+            why="no model has that name",
+            fix=f"use {close[0]}" if close else '`engage sql "show tables"` lists them',
+        )
+
+
+class UnknownExport(EngageError):
+    """A file's ending does not say how to write it."""
+
+    code = "unknown-export"
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        super().__init__(
+            what=f"{target.name} cannot be written",
+            why=f"its ending is {target.suffix or 'missing'}",
+            fix="end the name in .csv, .parquet or .xlsx",
+        )
+
+
+class ExportTooLarge(EngageError):
+    """A mart has more rows than a sheet of Excel."""
+
+    code = "export-too-large"
+
+    def __init__(self, mart: str, *, row_count: int) -> None:
+        self.mart, self.row_count = mart, row_count
+        super().__init__(
+            what=f"{mart} does not fit into an Excel sheet",
+            why=f"it has {row_count:,} rows, and a sheet holds 1,048,575",
+            fix="write .csv or .parquet",
+        )
+
+
 class QueryFailed(EngageError):
     """DuckDB refused a query on the warehouse."""
 

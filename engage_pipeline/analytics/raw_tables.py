@@ -15,7 +15,7 @@ _FOLDER = Path(__file__).parent / "raw"
 TRACKED = frozenset(
     {"contacts", "flow_action_logs", "flow_assignments", "flow_executions", "lead_uploads", "rejected_rows"}
 )
-"""The tables of which PostgreSQL's triggers note what changed (migration 0012). The others are small and read whole."""
+"""The tables of which PostgreSQL's triggers note what changed (migration 0013). The others are small and read whole."""
 
 
 @dataclass(frozen=True)

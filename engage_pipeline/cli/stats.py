@@ -1,4 +1,4 @@
-"""`engage stats` and `engage sql`: what the warehouse says, for people and for programs."""
+"""`engage stats`, `engage sql` and `engage export`: what the warehouse says, for people and for programs."""
 
 import csv
 import json
@@ -54,6 +54,22 @@ def sql(
         writer.writerows([_plain(value) for value in row] for row in answer.rows)
     else:
         out.print(_table(answer))
+    _name_file(path)
+
+
+def export(
+    mart: Annotated[str, typer.Argument(metavar="MART", help="A table of the warehouse.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A file ending in .csv, .parquet or .xlsx.")],
+) -> None:
+    """Write every row of MART to a file.
+
+    Example: engage export flow_success_rates -o rates.xlsx
+    """
+    from engage_pipeline.analytics.export import export_mart
+
+    path = load_settings().warehouse
+    row_count = export_mart(path, mart, output)
+    out.print(f"{row_count:,} rows of {mart} are in {output}", markup=False, soft_wrap=True)
     _name_file(path)
 
 

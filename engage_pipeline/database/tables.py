@@ -101,7 +101,7 @@ def _lease() -> list[Column[Any]]:
 
 
 def _changed_in() -> Column[Any]:
-    """Kept by triggers, for the warehouse; see the migration 0012."""
+    """Kept by triggers, for the warehouse; see the migration 0013."""
     return Column(
         "changed_in",
         Xid8,

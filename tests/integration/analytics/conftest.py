@@ -149,9 +149,9 @@ class History:
             status, outcome = (each, _usual_outcome(each)) if isinstance(each, str) else each
             was_taken = status in ("sent", "success") or (status == "failed" and outcome not in (None, "refused"))
             self._insert(
-                "insert into flow_action_logs (execution_id, user_id, action_order, action_type, status, due_at, skip_reason,"
-                " error_message, request, outcome, executed_at, accepted_at, result_data, cost_cents, call_seconds,"
-                " created_at) values (%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s,"
+                "insert into flow_action_logs (execution_id, user_id, action_order, action_type, status, due_at,"
+                " skip_reason, error_message, request, outcome, executed_at, accepted_at, result_data, cost_cents,"
+                " call_seconds, created_at) values (%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s,"
                 " jsonb_strip_nulls(jsonb_build_object('code', %s::text)), %s, %s, %s)",
                 execution_id,
                 self.tenant(tenant),

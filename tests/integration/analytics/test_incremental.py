@@ -65,9 +65,8 @@ class Wanderer:
     def tell(self, own: History) -> None:
         """Logs of an execution get another outcome, or are sent on another day."""
         own.connection.execute(
-            "update flow_action_logs set status = 'success', skip_reason = null, due_at = null, outcome = %s,"
-            " executed_at = %s, accepted_at = %s where id in (select id from flow_action_logs order by random() limit"
-            " 2)",
+            "update flow_action_logs set outcome = %s, executed_at = %s, accepted_at = %s where id in"
+            " (select id from flow_action_logs where status in ('success', 'failed') order by random() limit 2)",
             (
                 self.rng.choice(("answered", "delivered", "accepted")),
                 *[STARTED_AT + timedelta(hours=self.rng.randint(0, 100))] * 2,
@@ -192,7 +191,7 @@ def test_a_full_check_tells_what_refreshing_had_left_wrong(build, path, history,
     build()
     assert build(is_full=True).missed == ()
     connection.execute("alter table flow_action_logs disable trigger note_change")
-    connection.execute("update flow_action_logs set status = 'failed', outcome = 'no_answer'")
+    connection.execute("update flow_action_logs set outcome = 'no_answer'")
     connection.execute("alter table flow_action_logs enable trigger note_change")
     assert build().changed_count == 0
     checked = build(is_full=True)

@@ -3,13 +3,16 @@
 import csv
 import io
 import json
+from functools import partial
 
+import pandas as pd
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from engage_pipeline.analytics.errors import NoWarehouse, QueryFailed
+from engage_pipeline.analytics.errors import NoWarehouse, QueryFailed, UnknownExport, UnknownMart
 from engage_pipeline.analytics.rates_table import success_rates_table
+from engage_pipeline.analytics.read import query
 from engage_pipeline.cli.app import app
 from engage_pipeline.settings import load_settings
 
@@ -94,6 +97,27 @@ def test_sql_refuses_two_formats_at_once(engage, warehouse):
 def test_sql_never_writes(engage, warehouse):
     result = engage("sql", "delete from flow_success_rates")
     assert isinstance(result.exception, QueryFailed)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "xlsx"])
+def test_export_writes_every_row_of_a_mart(ending, engage, warehouse, tmp_path):
+    file = tmp_path / f"rates.{ending}"
+    result = engage("export", "flow_success_rates", "-o", str(file))
+    assert result.exit_code == 0
+    assert "2 rows" in result.stdout
+    readers = {"csv": pd.read_csv, "parquet": pd.read_parquet, "xlsx": partial(pd.read_excel, engine="calamine")}
+    frame = readers[ending](file)
+    assert list(frame.columns) == list(query(warehouse.path, "from flow_success_rates").columns)
+    assert sorted(frame["succeeded_count"]) == [0, 30]
+    assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == [file.name]
+
+
+@pytest.mark.parametrize(
+    ("mart", "file", "error"), [("flow_succes_rates", "a.csv", UnknownMart), ("stg_users", "a.docx", UnknownExport)]
+)
+def test_export_refuses_what_it_cannot_write(mart, file, error, engage, warehouse, tmp_path):
+    assert isinstance(engage("export", mart, "-o", str(tmp_path / file)).exception, error)
+    assert not (tmp_path / file).exists()
 
 
 def test_without_a_warehouse_the_commands_say_how_to_get_one(engage):

@@ -38,7 +38,7 @@ def test_the_code_location_loads_with_everything_switched_on():
 
 def test_every_job_has_a_maximum_runtime():
     jobs = [job for job in defs.get_repository_def().get_all_jobs() if not job.name.startswith("__")]
-    assert len(jobs) == 4
+    assert len(jobs) == 6
     assert all(int(job.run_tags["dagster/max_runtime"]) > 0 for job in jobs)
 
 

@@ -248,6 +248,7 @@ class World:
         self.connection.execute(
             "update flow_action_logs set due_at = due_at - %s where due_at is not null", [timedelta(**duration)]
         )
+        self.connection.execute("update channel_budgets set held_until = held_until - %s", [timedelta(**duration)])
 
     def let_leases_lapse(self) -> None:
         """Every run has been silent for longer than its lease."""

@@ -19,7 +19,7 @@ from engage_pipeline.channels.webhooks import UnreadableWebhook
 from engage_pipeline.channels.whatsapp import WhatsAppWebhooks, is_stop_word
 
 LOG = UUID("3f2b8a52-6a0f-4f53-9f0e-2f6f0b3f4d11")
-SAMPLES = Path(__file__).parents[2] / "data/provider_vectors/whatsapp_webhooks"
+SAMPLES = Path("contracts/vectors/whatsapp_webhooks")
 
 
 def told(webhooks, body, headers=None):
@@ -94,23 +94,23 @@ def test_a_call_in_progress_costs_nothing_yet():
 @pytest.mark.parametrize(
     ("name", "outcome"), [("sent", "accepted"), ("delivered", "delivered"), ("read", "read"), ("played", "read")]
 )
-def test_whatsapps_samples_of_statuses_are_read(name, outcome):
-    sample = json.loads((SAMPLES / "message_status.json").read_text())[name]
+def test_whatsapps_samples_of_statuses_are_read(shared_folder, name, outcome):
+    sample = json.loads((shared_folder / SAMPLES / "message_status.json").read_text())[name]
     (only,) = told(WhatsAppWebhooks(), sample)
     assert (only.outcome, only.provider_message_id) == (outcome, "wamid.xyzxyz")
     assert only.occurred_at.tzinfo is UTC
 
 
-def test_every_sample_of_a_message_status_tells_one_outcome():
-    for name, sample in json.loads((SAMPLES / "message_status.json").read_text()).items():
+def test_every_sample_of_a_message_status_tells_one_outcome(shared_folder):
+    for name, sample in json.loads((shared_folder / SAMPLES / "message_status.json").read_text()).items():
         outcomes = [each for each in told(WhatsAppWebhooks(), sample) if isinstance(each, ProviderOutcome)]
         assert len(outcomes) == 1, name
 
 
-def test_no_sample_of_an_inbound_message_or_template_update_is_an_opt_out():
+def test_no_sample_of_an_inbound_message_or_template_update_is_an_opt_out(shared_folder):
     samples = {
-        **json.loads((SAMPLES / "message.json").read_text()),
-        **json.loads((SAMPLES / "template_status_update.json").read_text()),
+        **json.loads((shared_folder / SAMPLES / "message.json").read_text()),
+        **json.loads((shared_folder / SAMPLES / "template_status_update.json").read_text()),
     }
     for name, sample in samples.items():
         assert told(WhatsAppWebhooks(), sample) == [], name

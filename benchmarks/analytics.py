@@ -65,9 +65,9 @@ select execution_id, flow_id, 1, user_id, contact_id, (select id from micro_batc
     began_at + interval '1 hour'
 from walks;
 
-insert into flow_action_logs (execution_id, action_order, action_type, status, outcome, executed_at, accepted_at,
-    outcome_at, completed_at, created_at, attempt_count, cost_cents)
-select execution_id, o, (array['ai_call', 'whatsapp_message', 'email'])[o],
+insert into flow_action_logs (execution_id, user_id, action_order, action_type, status, outcome, executed_at,
+    accepted_at, outcome_at, completed_at, created_at, attempt_count, cost_cents)
+select execution_id, user_id, o, (array['ai_call', 'whatsapp_message', 'email'])[o],
     case when (n + o) % 5 < 3 then 'success' else 'failed' end,
     case
         when (n + o) % 5 = 4 then 'expired'

@@ -2,9 +2,9 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -22,17 +22,62 @@ class Settings(BaseSettings):
     database_url: str | None = None
     """A PostgreSQL of your own, `postgresql://...`; empty means the embedded server under `home`."""
 
+    api_database_url: str | None = None
+    """The same database for the role `engage_api`; empty: as `database_url`, without a password."""
+
     sandbox_url: str = "http://127.0.0.1:8900"
     """Base address of the sandbox providers."""
 
     webhook_port: Annotated[int, Field(ge=1, le=65535)] = 8901
-    """Port of the webhook application, on 127.0.0.1."""
+    """Port of the webhook application, and of the API beside it, on 127.0.0.1."""
 
     public_url: str = "http://127.0.0.1:8901"
     """Address under which providers and recipients reach the webhook application: your proxy's, once it is public."""
 
     trusted_proxies: str = "none"
     """Addresses of the proxies whose X-Forwarded-For is believed, comma separated."""
+
+    jwt_algorithm: Literal["HS256", "RS256", "ES256"] = "HS256"
+    """The one algorithm with which tokens of the API are signed; a token that names another is refused."""
+
+    jwt_secret: SecretStr | None = None
+    """The secret of HS256, 32 bytes or more; empty: `jwt.secret` under `home`, if `engage dev` has made it."""
+
+    jwt_public_key: Path | None = None
+    """PEM file with the public key of RS256 or ES256."""
+
+    jwt_jwks_url: str | None = None
+    """Address of the key set of RS256 or ES256, in place of a file; https, or http on this machine."""
+
+    jwt_issuer: str = "engage"
+    """The `iss` that tokens must have."""
+
+    jwt_audience: str = "engage-api"
+    """The `aud` that tokens must have."""
+
+    cors_origins: str = "none"
+    """Origins of web applications that may use the API from a browser, comma separated."""
+
+    api_token_requests_per_minute: Annotated[int, Field(ge=1)] = 600
+    """Requests to the API with one token."""
+
+    api_address_requests_per_minute: Annotated[int, Field(ge=1)] = 1200
+    """Requests to the API from one address, with a token or without."""
+
+    api_body_bytes: Annotated[int, Field(ge=1024)] = 5_242_880
+    """The largest body of a request to the API, but for uploads."""
+
+    api_upload_bytes: Annotated[int, Field(ge=1024)] = 1_073_741_824
+    """The largest lead file that the API takes."""
+
+    api_receive_seconds: Annotated[float, Field(gt=0)] = 15
+    """How long a request to the API may send nothing of its body."""
+
+    api_statement_seconds: Annotated[float, Field(gt=0)] = 10
+    """The longest that one statement of the API may take in the database."""
+
+    api_connections: Annotated[int, Field(ge=1)] = 10
+    """Connections of the API to the database, and requests that it works at side by side."""
 
     dagster_port: Annotated[int, Field(ge=1, le=65535)] = 3000
     """Port of the Dagster UI in `engage dev`, on 127.0.0.1."""
@@ -97,6 +142,9 @@ class Settings(BaseSettings):
     keep_provider_events_days: Annotated[int, Field(ge=1)] = 30
     """How long an applied event of a provider keeps its body."""
 
+    keep_api_answers_hours: Annotated[int, Field(ge=1)] = 24
+    """How long the API gives the same answer again to a request that repeats its Idempotency-Key."""
+
     def send_limit(self, channel: str) -> int:
         """How often one action of the channel may be sent before it fails."""
         own: int = getattr(self, f"max_send_attempts_{channel}")
@@ -126,6 +174,11 @@ class Settings(BaseSettings):
     def suppression_key(self) -> Path:
         """The key under which the suppression list knows forgotten people."""
         return self.home / "suppression.key"
+
+    @property
+    def local_jwt_secret(self) -> Path:
+        """The secret of a local installation's tokens."""
+        return self.home / "jwt.secret"
 
     @property
     def warehouse(self) -> Path:

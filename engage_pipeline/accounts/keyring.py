@@ -4,13 +4,12 @@ file."""
 import hashlib
 import hmac
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
 from engage_pipeline.accounts.errors import KeyMissing
+from engage_pipeline.secret_file import read_or_make
 from engage_pipeline.settings import Settings
 
 
@@ -19,7 +18,7 @@ class Keyring:
 
     def __init__(self, settings: Settings) -> None:
         self._path = settings.home / "credentials.key"
-        self._key = _read_or_make(self._path)
+        self._key = read_or_make(self._path, Fernet.generate_key)
         self._fernet = Fernet(self._key)
 
     def seal(self, credentials: Mapping[str, str]) -> bytes:
@@ -41,20 +40,3 @@ class Keyring:
     def derived(self, purpose: str) -> bytes:
         """A key of its own for another purpose."""
         return hmac.new(self._key, purpose.encode(), hashlib.sha256).digest()
-
-
-def _read_or_make(path: Path) -> bytes:
-    """The key; several processes may be the first at once, and one of theirs becomes it."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(Fernet.generate_key())
-        try:
-            os.link(beside, path)
-        except FileExistsError:
-            pass
-        finally:
-            beside.unlink()
-    return path.read_bytes()

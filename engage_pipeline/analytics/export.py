@@ -3,6 +3,7 @@
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from engage_pipeline.analytics.errors import ExportTooLarge, UnknownExport, UnknownMart
 from engage_pipeline.analytics.read import open_warehouse
@@ -14,8 +15,11 @@ EXCEL_ROWS = 1_048_575
 """What a sheet holds below its header."""
 
 
-def export_mart(warehouse_path: Path, mart: str, target: Path) -> int:
+def export_mart(warehouse_path: Path, mart: str, target: Path, *, user_id: UUID | None = None) -> int:
     """Write every row of `mart` to `target`, whose ending says the kind. How many rows there were.
+
+    Args:
+        user_id: only the rows of this tenant.
 
     Raises:
         NoWarehouse: no warehouse was ever published at `warehouse_path`.
@@ -32,25 +36,26 @@ def export_mart(warehouse_path: Path, mart: str, target: Path) -> int:
             known = warehouse.execute("select table_name from information_schema.tables").fetchall()
             if (mart,) not in known:
                 raise UnknownMart(mart, known=[name for (name,) in known])
-            ((row_count,),) = warehouse.execute(f'select count(*) from "{mart}"').fetchall()
+            source = f'"{mart}"' if user_id is None else f"\"{mart}\" where user_id = '{user_id}'"
+            ((row_count,),) = warehouse.execute(f"select count(*) from {source}").fetchall()
             if kind == ".xlsx":
                 if row_count > EXCEL_ROWS:
                     raise ExportTooLarge(mart, row_count=row_count)
-                _write_excel(warehouse, mart, partial)
+                _write_excel(warehouse, mart, source, partial)
             else:
                 options = "format csv, header" if kind == ".csv" else "format parquet"
                 literal = str(partial).replace("'", "''")
-                warehouse.execute(f"copy \"{mart}\" to '{literal}' ({options})")
+                warehouse.execute(f"copy (from {source}) to '{literal}' ({options})")
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
     return int(row_count)
 
 
-def _write_excel(warehouse: "duckdb.DuckDBPyConnection", mart: str, path: Path) -> None:
+def _write_excel(warehouse: "duckdb.DuckDBPyConnection", mart: str, source: str, path: Path) -> None:
     import xlsxwriter
 
-    answer = warehouse.execute(f'from "{mart}"')
+    answer = warehouse.execute(f"from {source}")
     # Text is text: what begins like a formula or an address is not turned into one.
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     with xlsxwriter.Workbook(str(path), options) as workbook:

@@ -22,6 +22,7 @@ from engage_pipeline.cli import (
     tenants,
     uploads,
 )
+from engage_pipeline.cli.api import api, tokens
 from engage_pipeline.cli.budget import plan_budget
 from engage_pipeline.cli.explain import explain
 from engage_pipeline.cli.sandbox import sandbox
@@ -62,6 +63,8 @@ app.add_typer(templates.app, name="templates")
 app.command("plan-budget")(plan_budget)
 app.command()(sandbox)
 app.command()(webhooks)
+app.command()(api)
+app.add_typer(tokens, name="token")
 app.command("generate-leads")(uploads.generate_leads)
 
 

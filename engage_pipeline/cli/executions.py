@@ -14,7 +14,7 @@ from engage_pipeline.database.connections import connect, database_url
 from engage_pipeline.database.tenants import find_tenant
 from engage_pipeline.database.vocabulary import EXECUTION_STATUSES
 from engage_pipeline.execution.cancel import cancel_executions
-from engage_pipeline.execution.reading import find_execution, list_executions
+from engage_pipeline.execution.reading import ExecutionFilter, find_execution, list_executions
 from engage_pipeline.execution.resolve import RESOLUTIONS, resolve_unknown
 from engage_pipeline.execution.test_runs import start_test_run
 from engage_pipeline.flows.store import find_flow
@@ -53,9 +53,10 @@ def list_(
     """
     with connect(database_url(load_settings())) as connection:
         user_id = None if tenant is None else find_tenant(connection, tenant).user_id
-        rows = list_executions(
-            connection, user_id=user_id, status=status, contact_id=contact, unknown=unknown, at_most=limit
+        which = ExecutionFilter(
+            user_id=user_id, statuses=(status,) if status else (), contact_id=contact, unknown=unknown
         )
+        rows = list_executions(connection, which, at_most=limit)
     if as_json:
         _print_json(rows)
         return

@@ -18,12 +18,12 @@ from engage_pipeline.clock import utc_now
 from engage_pipeline.database.connections import Connection, connect, database_url
 from engage_pipeline.database.migrate import migrate
 from engage_pipeline.database.tenants import Tenant, find_tenant, list_tenants
-from engage_pipeline.execution.cancel import cancel_executions_of_flow
+from engage_pipeline.execution.cancel import cancel_executions_of_flow, delete_flow_with_executions
 from engage_pipeline.flows.apply import apply_tenants
 from engage_pipeline.flows.errors import NotConfirmed
 from engage_pipeline.flows.model import Flow
 from engage_pipeline.flows.plan import TenantPlan, plan_tenants
-from engage_pipeline.flows.store import ApplyReport, StoredFlow, delete_flow, find_flow, list_flows
+from engage_pipeline.flows.store import ApplyReport, StoredFlow, find_flow, list_flows
 from engage_pipeline.flows.yaml_file import TENANT_NAME_PATTERN, TenantFlows, read_flows, to_yaml
 from engage_pipeline.settings import load_settings
 
@@ -212,8 +212,7 @@ def delete(name: str, tenant: OfTenant = None, as_json: AsJson = False) -> None:
         owner = _one_tenant(connection, tenant)
         with connection.transaction():
             flow_id = find_flow(connection, owner, name).flow_id
-            delete_flow(connection, owner, name)
-            cancel_executions_of_flow(connection, flow_id, now=utc_now())
+            delete_flow_with_executions(connection, owner, name, flow_id, now=utc_now())
     if as_json:
         _print_json({"tenant": owner.name, "deleted": [name]})
     else:

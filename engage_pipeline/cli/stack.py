@@ -48,18 +48,27 @@ def demo(
 
 
 def dev() -> None:
-    """Everything up until Ctrl-C: PostgreSQL, sandbox providers, Dagster with its UI and sensors. Reaches nobody.
+    """Everything up until Ctrl-C: PostgreSQL, sandbox providers, the API, Dagster with its UI and sensors.
+
+    Reaches nobody.
 
     Example: engage dev, and in another shell: engage upload leads.csv
     """
     settings = load_settings()
     out.print("Starting PostgreSQL, the sandbox providers and Dagster")
     try:
-        with running(settings, with_ui=True) as installation:
+        # Another server of yours lets the API in under a password that only you know.
+        with_api = settings.database_url is None or settings.api_database_url is not None
+        with running(settings, with_ui=True, with_api=with_api) as installation:
             with connect(installation.url) as connection:
                 if apply_example_flows_if_empty(connection):
                     out.print("No tenant yet, so the tenant demo was made with the flows of flows/demo.yaml")
             out.print(f"Dagster UI           http://127.0.0.1:{settings.dagster_port}")
+            if with_api:
+                out.print(f"API                  http://127.0.0.1:{installation.settings.webhook_port}/api/docs")
+                out.print("API token            .venv/bin/engage token create --tenant demo --role admin")
+            else:
+                out.print("API                  off: ENGAGE_API_DATABASE_URL is not set (docs/api.md)")
             out.print(f"Sandbox providers    {installation.settings.sandbox_url}/record/summary")
             out.print(f"Inbox                {settings.inbox}/<tenant>/", soft_wrap=True)
             out.print("Upload               .venv/bin/engage upload FILE")

@@ -68,5 +68,18 @@ class SchemaMissing(EngageError):
         )
 
 
+class UnsafeApiRole(EngageError):
+    """The API would connect as a role for which row-level security does not hold."""
+
+    code = "unsafe-api-role"
+
+    def __init__(self, role: str, *, reason: str) -> None:
+        super().__init__(
+            what=f"the API does not start as the role {role!r}",
+            why=f"it {reason}, so PostgreSQL would not keep tenants apart",
+            fix="let ENGAGE_API_DATABASE_URL name the role engage_api, which `engage db migrate` makes",
+        )
+
+
 class LeaseLost(Exception):
     """Another attempt owns the work now; this one must write nothing more. Nothing to mend: the newer one goes on."""

@@ -541,6 +541,7 @@ flow_executions = Table(
     Index("idx_executions_contact", "contact_id"),
     Index("idx_executions_user_status", "user_id", "status"),
     Index("idx_executions_triggered_at", text("triggered_at desc")),
+    Index("idx_executions_user_triggered_at", "user_id", text("triggered_at desc"), text("id desc")),
     _changed_in(),
     Index("idx_flow_executions_changed_in", "changed_in"),
 )
@@ -643,6 +644,20 @@ deleted_rows = Table(
     Column("changed_in", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
     Index("idx_deleted_rows_changed_in", "changed_in"),
     comment="Rows that were deleted from the tables that the warehouse reads, by triggers.",
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("users.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request_sha256", LargeBinary, nullable=False, comment="of method, path and body"),
+    Column("status", Integer, comment="of the answer; null while the request is under way"),
+    Column("headers", JSONB),
+    Column("body", LargeBinary),
+    _instant("created_at", required=True, now=True),
+    Index("idx_idempotency_keys_created_at", "created_at"),
+    comment="Answers of the API to requests with an Idempotency-Key, given again when the request is repeated.",
 )
 
 pauses = Table(

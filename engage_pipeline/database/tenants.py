@@ -43,6 +43,12 @@ def find_tenant(connection: Connection, name: str) -> Tenant:
     return Tenant(*row)
 
 
+def tenant_of_id(connection: Connection, user_id: UUID) -> Tenant | None:
+    """The tenant of that id; None when there is none."""
+    row = connection.execute(f"select {_COLUMNS} from users where id = %s", [user_id]).fetchone()  # noqa: S608
+    return None if row is None else Tenant(*row)
+
+
 def ensure_tenant(
     connection: Connection,
     name: str,

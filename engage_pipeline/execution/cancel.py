@@ -5,13 +5,15 @@ from datetime import datetime
 from uuid import UUID
 
 from engage_pipeline.database.connections import Connection
+from engage_pipeline.database.tenants import Tenant
 from engage_pipeline.execution.stop import stop_logs
+from engage_pipeline.flows.store import delete_flow
 
 
-def cancel_executions(connection: Connection, execution_ids: Collection[UUID], *, reason: str, now: datetime) -> None:
+def cancel_executions(connection: Connection, execution_ids: Collection[UUID], *, reason: str, now: datetime) -> int:
     """pending or running -> cancelled; their pending logs -> skipped with `reason`. Inside the caller's transaction.
 
-    A request that is on its way cannot be taken back: its log keeps its course.
+    Returns how many were cancelled. A request that is on its way cannot be taken back: its log keeps its course.
     """
     cancelled = connection.execute(
         # Locked in the order of their ids, as in select_due_logs.
@@ -26,6 +28,7 @@ def cancel_executions(connection: Connection, execution_ids: Collection[UUID], *
         [[row[0] for row in cancelled]],
     ).fetchall()
     stop_logs(connection, {row[0]: reason for row in pending}, now=now)
+    return len(cancelled)
 
 
 def cancel_executions_of_flow(connection: Connection, flow_id: UUID, *, now: datetime) -> int:
@@ -38,3 +41,16 @@ def cancel_executions_of_flow(connection: Connection, flow_id: UUID, *, now: dat
         ).fetchall()
         cancel_executions(connection, [row[0] for row in rows], reason="flow_deleted", now=now)
     return len(rows)
+
+
+def delete_flow_with_executions(
+    connection: Connection, tenant: Tenant, name: str, flow_id: UUID, *, now: datetime
+) -> int:
+    """Take the flow out of matching for good and cancel its open executions, in one transaction. Returns how many.
+
+    Raises:
+        NoFlow: the tenant has no such flow.
+    """
+    with connection.transaction():
+        delete_flow(connection, tenant, name)
+        return cancel_executions_of_flow(connection, flow_id, now=now)

@@ -14,7 +14,9 @@ select
     provider_message_id,
     error_message,
     cost_cents::float8 as cost_cents,
-    call_seconds::float8 as call_seconds
+    call_seconds::float8 as call_seconds,
+    case when %(with_results)s then result_data end as result_data,
+    action_id
 from flow_action_logs
 where execution_id = %(execution_id)s
 order by action_order

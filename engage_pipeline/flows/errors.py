@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from uuid import UUID
 
 from engage_pipeline.errors import EngageError
 
@@ -24,6 +25,20 @@ class NoFlow(EngageError):
             what=f"there is no flow {name!r} of the tenant {tenant_name!r}",
             why="none of its flows has that name, or it was deleted",
             fix=fix,
+        )
+
+
+class NoFlowOfId(EngageError):
+    """A flow was asked for by an id that the tenant does not have, or no longer has."""
+
+    code = "no-flow"
+
+    def __init__(self, flow_id: UUID) -> None:
+        self.flow_id = flow_id
+        super().__init__(
+            what=f"there is no flow {flow_id}",
+            why="none of the tenant's flows has that id, or it was deleted",
+            fix="take an id from the list of flows",
         )
 
 
@@ -53,6 +68,34 @@ class PriorityTaken(EngageError):
             why=f"the flow {taken_by!r} of the same tenant has it, and a priority is unique whether or not a flow is "
             "enabled",
             fix=f"give one of them another number, delete {taken_by!r}, or apply both in one go",
+        )
+
+
+class FlowNameTaken(EngageError):
+    """A flow would get the name of another one of its tenant."""
+
+    code = "flow-name-taken"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            what=f"a flow is to be named {name!r}",
+            why="another flow of the same tenant has that name",
+            fix="give it another name, or change that flow instead",
+        )
+
+
+class FlowMoved(EngageError):
+    """A flow was to be changed from a version that is no longer the current one."""
+
+    code = "flow-moved"
+
+    def __init__(self, name: str, *, version: int) -> None:
+        self.name, self.version = name, version
+        super().__init__(
+            what=f"the flow {name!r} was not changed",
+            why=f"somebody else changed it: it is at version {version} now",
+            fix="read it again, look at what is different, and make the change from there",
         )
 
 

@@ -5,7 +5,7 @@ the current version in columns that people can query. Executions are none of thi
 """
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -14,7 +14,16 @@ from psycopg.types.json import Jsonb
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.tenants import Tenant
 from engage_pipeline.flows.conditions import ConditionGroup, TriggerCondition
-from engage_pipeline.flows.errors import FlowNamedTwice, FlowsChanged, NoFlow, NoFlowVersion, PriorityTaken
+from engage_pipeline.flows.errors import (
+    FlowMoved,
+    FlowNamedTwice,
+    FlowNameTaken,
+    FlowsChanged,
+    NoFlow,
+    NoFlowOfId,
+    NoFlowVersion,
+    PriorityTaken,
+)
 from engage_pipeline.flows.model import Flow
 
 
@@ -107,6 +116,97 @@ def delete_flow(connection: Connection, tenant: Tenant, name: str) -> None:
         _mark_deleted(connection, [known[name]])
 
 
+def create_flow(connection: Connection, tenant: Tenant, flow: Flow) -> StoredFlow:
+    """A new flow, at version 1.
+
+    Raises:
+        FlowNameTaken, PriorityTaken: another flow of the tenant has its name or its priority.
+    """
+    with connection.transaction():
+        _lock_tenant(connection, tenant)
+        _refuse_taken(connection, tenant, flow, flow_id=None)
+        return StoredFlow(_create(connection, tenant, flow), tenant.user_id, 1, flow)
+
+
+def change_flow(
+    connection: Connection,
+    tenant: Tenant,
+    flow_id: UUID,
+    change: Callable[[Flow], Flow],
+    *,
+    from_versions: Collection[int] | None = None,
+) -> StoredFlow:
+    """The flow as `change` makes it, at its next version; at the same one if it says the same.
+
+    Args:
+        from_versions: those that the change was made for; None: whatever it is by now.
+
+    Raises:
+        NoFlowOfId: the tenant has no such flow.
+        FlowMoved: it is at none of `from_versions`.
+        FlowNameTaken, PriorityTaken: another flow of the tenant has its name or its priority.
+    """
+    with connection.transaction():
+        _lock_tenant(connection, tenant)
+        stored = find_flow_of_id(connection, tenant, flow_id)
+        refuse_moved(stored, from_versions)
+        flow = change(stored.definition)
+        if _is_current(connection, flow_id, flow):
+            return stored
+        _refuse_taken(connection, tenant, flow, flow_id=flow_id)
+        _update(connection, flow_id, flow)
+        return StoredFlow(flow_id, tenant.user_id, stored.version + 1, flow)
+
+
+def refuse_moved(stored: StoredFlow, from_versions: Collection[int] | None) -> None:
+    """Make sure that a change was made for the version that the flow is at.
+
+    Raises:
+        FlowMoved: it is at none of `from_versions`; None of them stands for whatever it is at.
+    """
+    if from_versions is not None and stored.version not in from_versions:
+        raise FlowMoved(stored.definition.name, version=stored.version)
+
+
+def reorder_flows(connection: Connection, tenant: Tenant, priorities: Mapping[UUID, int]) -> int:
+    """Give flows other priorities, all or none; two of them may swap. Returns how many changed, each by a version.
+
+    Raises:
+        NoFlowOfId: the tenant lacks one of them.
+        PriorityTaken: two of them, or one of them and one that stays, would have the same priority.
+    """
+    with connection.transaction():
+        _lock_tenant(connection, tenant)
+        rows = connection.execute(
+            "select id, name, priority from auto_engagement_flows where user_id = %s and deleted_at is null",
+            [tenant.user_id],
+        ).fetchall()
+        names = {flow_id: name for flow_id, name, _ in rows}
+        for flow_id in priorities:
+            if flow_id not in names:
+                raise NoFlowOfId(flow_id)
+        taken = {priority: name for flow_id, name, priority in rows if flow_id not in priorities}
+        for flow_id, priority in priorities.items():
+            if priority in taken:
+                raise PriorityTaken(priority, flow_name=names[flow_id], taken_by=taken[priority])
+            taken[priority] = names[flow_id]
+        connection.execute("set constraints uq_auto_engagement_flows_user_id_priority deferred")
+        changed = connection.execute(
+            "with moved as (update auto_engagement_flows as flows set priority = wanted.priority,"
+            " version = flows.version + 1, updated_at = now()"
+            " from unnest(%s::uuid[], %s::int[]) as wanted (id, priority)"
+            " where flows.id = wanted.id and flows.priority <> wanted.priority"
+            " returning flows.id, flows.version, flows.priority)"
+            " insert into flow_versions (flow_id, version, definition)"
+            " select moved.id, moved.version, jsonb_set(before.definition, '{priority}', to_jsonb(moved.priority))"
+            " from moved inner join flow_versions as before"
+            " on before.flow_id = moved.id and before.version = moved.version - 1",
+            [list(priorities), list(priorities.values())],
+        ).rowcount
+        connection.execute("set constraints uq_auto_engagement_flows_user_id_priority immediate")
+    return changed
+
+
 def enabled_versions(connection: Connection) -> tuple[tuple[UUID, int], ...]:
     """(flow_id, version) of every enabled flow of all tenants, sorted: what a matching program is made from.
 
@@ -165,6 +265,24 @@ def find_flow(connection: Connection, tenant: Tenant, name: str, *, version: int
     return StoredFlow(found.flow_id, found.user_id, version, earlier[found.flow_id, version])
 
 
+def find_flow_of_id(connection: Connection, tenant: Tenant, flow_id: UUID) -> StoredFlow:
+    """The tenant's flow of that id, at its current version.
+
+    Raises:
+        NoFlowOfId: the tenant has no such flow.
+    """
+    row = connection.execute(
+        "select flows.id, flows.user_id, flows.version, versions.definition"
+        " from auto_engagement_flows as flows"
+        " inner join flow_versions as versions on versions.flow_id = flows.id and versions.version = flows.version"
+        " where flows.id = %s and flows.user_id = %s and flows.deleted_at is null",
+        [flow_id, tenant.user_id],
+    ).fetchone()
+    if row is None:
+        raise NoFlowOfId(flow_id)
+    return _stored(*row)
+
+
 def load_definitions(connection: Connection, keys: Collection[tuple[UUID, int]]) -> dict[tuple[UUID, int], Flow]:
     """What the versions (flow_id, version) said, of deleted flows too. A key that never was is absent."""
     rows = connection.execute(
@@ -214,6 +332,18 @@ def _refuse_taken_priorities(connection: Connection, tenant: Tenant, flows: Sequ
         taken[flow.priority] = flow.name
 
 
+def _refuse_taken(connection: Connection, tenant: Tenant, flow: Flow, *, flow_id: UUID | None) -> None:
+    rows = connection.execute(
+        "select name, priority from auto_engagement_flows where user_id = %s and deleted_at is null"
+        " and id is distinct from %s and (name = %s or priority = %s)",
+        [tenant.user_id, flow_id, flow.name, flow.priority],
+    ).fetchall()
+    for name, priority in rows:
+        if name == flow.name:
+            raise FlowNameTaken(name)
+        raise PriorityTaken(priority, flow_name=flow.name, taken_by=name)
+
+
 def _is_current(connection: Connection, flow_id: UUID, flow: Flow) -> bool:
     row = connection.execute(
         "select versions.definition from auto_engagement_flows as flows"
@@ -229,7 +359,7 @@ def _is_current(connection: Connection, flow_id: UUID, flow: Flow) -> bool:
     return same is not None and bool(same[0])
 
 
-def _create(connection: Connection, tenant: Tenant, flow: Flow) -> None:
+def _create(connection: Connection, tenant: Tenant, flow: Flow) -> UUID:
     row = connection.execute(
         "insert into auto_engagement_flows (user_id, name, description, is_enabled, priority,"
         " use_custom_business_hours, business_hours_start, business_hours_end, business_hours_timezone,"
@@ -242,12 +372,15 @@ def _create(connection: Connection, tenant: Tenant, flow: Flow) -> None:
         {**_columns(flow), "user_id": tenant.user_id},
     ).fetchone()
     assert row is not None  # noqa: S101 - an insert returns its row
-    _write_version(connection, row[0], row[1], flow)
+    flow_id: UUID = row[0]
+    _write_version(connection, flow_id, row[1], flow)
+    return flow_id
 
 
 def _update(connection: Connection, flow_id: UUID, flow: Flow) -> None:
     row = connection.execute(
-        "update auto_engagement_flows set description = %(description)s, is_enabled = %(is_enabled)s,"
+        "update auto_engagement_flows set name = %(name)s, description = %(description)s,"
+        " is_enabled = %(is_enabled)s,"
         " priority = %(priority)s, use_custom_business_hours = %(use_custom_business_hours)s,"
         " business_hours_start = %(business_hours_start)s, business_hours_end = %(business_hours_end)s,"
         " business_hours_timezone = %(business_hours_timezone)s,"

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, StrictBool, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
+from engage_pipeline.flows.complaints import FieldPath, complaint, field_path, without_tags
 from engage_pipeline.flows.conditions import CONDITION_TAG, GROUP_TAG, ConditionGroup, TriggerCondition
 from engage_pipeline.flows.errors import InvalidFlows
 from engage_pipeline.flows.hours import HoursWindow, WeeklyHours, check_time_zone
@@ -22,8 +23,6 @@ LARGEST_FILE_NODES = 200_000
 
 # A tenant's name is also the name of its folder in the inbox.
 TENANT_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
-
-FieldPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,7 @@ class _FlowFile:
             value = flow.get(field) if isinstance(flow, dict) else None
             if isinstance(value, str | int) and self.node is not None:
                 path: FieldPath = ("flows", index, field)
-                yield (value.strip() if isinstance(value, str) else value), _line(self.node, path), _written(path)
+                yield (value.strip() if isinstance(value, str) else value), _line(self.node, path), field_path(path)
 
 
 def _yaml_files(path: Path) -> list[Path]:
@@ -279,10 +278,8 @@ def _repeated_in(node: yaml.Node, path: FieldPath) -> Iterator[tuple[int, str]]:
         if isinstance(key, yaml.ScalarNode):
             line = key.start_mark.line + 1
             if key.value in lines:
-                yield (
-                    line,
-                    f"{_written((*path, key.value))}: is written twice in one place, first on line {lines[key.value]}",
-                )
+                written = field_path((*path, key.value))
+                yield line, f"{written}: is written twice in one place, first on line {lines[key.value]}"
             lines.setdefault(key.value, line)
 
 
@@ -312,40 +309,19 @@ def _line(node: yaml.Node, path: FieldPath) -> int:
     return line
 
 
-def _written(path: FieldPath) -> str:
-    """`flows[1].actions[0].action_config`."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
-
-
 def _problem(path: Path, node: yaml.Node, detail: ErrorDetails) -> _Problem:
-    location = _without_tags(detail["loc"])
-    text = ": ".join(part for part in (_written(location), _message(detail)) if part)
+    location = without_tags(detail["loc"])
+    text = ": ".join(part for part in (field_path(location), _message(detail)) if part)
     return _Problem(path, _line(node, location), text)
 
 
-def _without_tags(location: FieldPath) -> FieldPath:
-    """The path as it stands in the file: the model also names which kind of node it took a mapping for."""
-    return tuple(step for step in location if step not in (CONDITION_TAG, GROUP_TAG))
-
-
 def _message(detail: ErrorDetails) -> str:
-    """What is wrong, in the words of a YAML file instead of Python's."""
-    kind, message = detail["type"], detail["msg"]
-    if kind == "missing":
-        return "is needed"
-    if kind == "extra_forbidden":
+    """What is wrong, in the words of a YAML file."""
+    if detail["type"] == "extra_forbidden":
         return _unknown_field(detail["loc"])
-    if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return "should be a mapping of fields"
-    if kind == "tuple_type":
-        return "should be a list"
-    if kind == "string_type":
+    if detail["type"] == "string_type":
         return f"should be text; put {detail['input']!r} in quotes"
-    if kind == "literal_error":
-        close = get_close_matches(str(detail["input"]), [each.strip("'") for each in message.split("'")[1::2]], n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        return message.replace("Input should be", f"{detail['input']!r} should be", 1) + hint
-    return message.removeprefix("Value error, ").replace("Input should", "should")
+    return complaint(detail)
 
 
 def _unknown_field(location: FieldPath) -> str:

@@ -7,7 +7,6 @@ read, is complete. Without the key the hashes say nothing, and the key stays in 
 
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
@@ -18,6 +17,7 @@ from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.statements import load_statement
 from engage_pipeline.database.vocabulary import CHANNELS
 from engage_pipeline.intake.errors import SuppressionKeyMissing
+from engage_pipeline.secret_file import read_or_make
 from engage_pipeline.settings import Settings
 
 HERE = Path(__file__).parent
@@ -44,7 +44,8 @@ class SuppressionKey:
     """The key in `<home>/suppression.key`, made at first use, readable by its owner alone."""
 
     def __init__(self, settings: Settings) -> None:
-        self._key = _read_or_make(settings.suppression_key)
+        text = read_or_make(settings.suppression_key, lambda: secrets.token_bytes(32).hex().encode())
+        self._key = bytes.fromhex(text.decode())
         self.prefix = f"{HASHED}{hashlib.sha256(self._key).hexdigest()[:12]}:"
 
     def hashed(self, said: str) -> str:
@@ -101,20 +102,3 @@ def keep_hashes(
             "now": now,
         },
     )
-
-
-def _read_or_make(path: Path) -> bytes:
-    """The key; several processes may be the first at once, and one of theirs becomes it."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(32).hex().encode())
-        try:
-            os.link(beside, path)
-        except FileExistsError:
-            pass
-        finally:
-            beside.unlink()
-    return bytes.fromhex(path.read_text())

@@ -44,3 +44,18 @@ def show_contact(connection: Connection, contact_id: UUID) -> dict[str, Any]:
             raise NoContact
         actions = cursor.execute(load_statement(_HERE, "actions_of_contact"), {"contact_id": contact_id}).fetchall()
     return {**contact, "actions": actions}
+
+
+def contact_of_execution(connection: Connection, contact_id: UUID) -> dict[str, Any]:
+    """Who is engaged: id, first_name, last_name, phone_e164, email.
+
+    Raises:
+        NoContact: there is none of that id.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        contact = cursor.execute(
+            "select id, first_name, last_name, phone_e164, email from contacts where id = %s", [contact_id]
+        ).fetchone()
+    if contact is None:
+        raise NoContact
+    return contact

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
+from pydantic import SecretStr
 
+from engage_pipeline.api.tokens import make_local_secret
 from engage_pipeline.channels.http import loopback_url
 from engage_pipeline.database import embedded
 from engage_pipeline.database.connections import dagster_database_url, database_url
@@ -37,11 +39,13 @@ class Installation:
 
 
 @contextmanager
-def running(settings: Settings, *, with_ui: bool) -> Iterator[Installation]:
+def running(settings: Settings, *, with_ui: bool, with_api: bool = False) -> Iterator[Installation]:
     """Start everything, and stop at the end what was started here.
 
     Args:
         with_ui: also the Dagster UI; without it only the daemon and its code server run.
+        with_api: also the API, beside the webhooks; its tokens are signed with a secret that is made here where nobody
+            has configured one.
 
     Raises:
         NotLoopback, AlreadyRunning, PortTaken, ServiceFailed, ServerDidNotStart, WrongServerVersion
@@ -60,6 +64,8 @@ def running(settings: Settings, *, with_ui: bool) -> Iterator[Installation]:
             environment.update(_shared_environment(settings, url))
             processes.environment = environment
             _prepare_dagster_home(settings)
+            if with_api:
+                make_local_secret(settings)
             processes.start(
                 "sandbox",
                 ["engage_pipeline.cli", "sandbox"],
@@ -67,9 +73,10 @@ def running(settings: Settings, *, with_ui: bool) -> Iterator[Installation]:
                 ready=lambda: _answers(f"{settings.sandbox_url}/health"),
                 seconds=30,
             )
+            serves = "api" if with_api else "webhooks"
             processes.start(
-                "webhooks",
-                ["engage_pipeline.cli", "webhooks"],
+                serves,
+                ["engage_pipeline.cli", serves],
                 working_directory=PROJECT_ROOT,
                 ready=lambda: _answers(f"http://127.0.0.1:{settings.webhook_port}/health"),
                 seconds=30,
@@ -124,8 +131,10 @@ def _start_dagster(processes: Processes, settings: Settings, *, with_ui: bool) -
 def _shared_environment(settings: Settings, url: str) -> dict[str, str]:
     """What this supervisor was told, its processes are told, with the addresses it found."""
     known = settings.model_copy(update={"database_url": url}).model_dump()
+    # A secret would show as asterisks; what the environment says of it reaches them anyway.
+    plain = {name: value for name, value in known.items() if value is not None and not isinstance(value, SecretStr)}
     return {
-        **{f"ENGAGE_{name.upper()}": str(value) for name, value in known.items()},
+        **{f"ENGAGE_{name.upper()}": str(value) for name, value in plain.items()},
         "DAGSTER_HOME": str(settings.dagster_home),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
         # The sensors that wait in the code server must leave threads for the launch of runs.

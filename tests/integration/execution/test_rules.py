@@ -12,7 +12,7 @@ from engage_pipeline.execution.brake import pause, pauses, resume
 from engage_pipeline.execution.cancel import cancel_executions
 from engage_pipeline.execution.errors import NoExecution, NotUnknown
 from engage_pipeline.execution.ledger import Intent, _retry_delay
-from engage_pipeline.execution.reading import find_execution, list_executions
+from engage_pipeline.execution.reading import ExecutionFilter, find_execution, list_executions
 from engage_pipeline.execution.resolve import resolve_unknown
 from engage_pipeline.execution.test_runs import start_test_run
 from engage_pipeline.matching.explain import NoContact
@@ -221,7 +221,7 @@ async def test_a_touch_that_was_skipped_after_all_is_given_away(world):
     world.contact(email="both@example.com")
     world.sandbox.inject("defers")
     await world.settle()
-    (execution,) = list_executions(world.connection)
+    (execution,) = list_executions(world.connection, ExecutionFilter())
     with world.connection.transaction():
         cancel_executions(world.connection, [execution["execution_id"]], reason="cancelled", now=utc_now())
     world.sandbox.inject(None)
@@ -250,7 +250,7 @@ async def test_every_attempt_stays_on_record(world):
     await world.settle()
     world.pass_time(minutes=5)
     await world.settle()
-    (execution,) = list_executions(world.connection)
+    (execution,) = list_executions(world.connection, ExecutionFilter())
     (log,) = find_execution(world.connection, execution["execution_id"])["action_logs"]
     assert [(each["attempt"], each["answer"]) for each in log["attempts"]] == [(1, "pending"), (2, "success")]
     assert log["attempts"][0]["reason"]
@@ -338,7 +338,7 @@ async def test_a_person_resolves_what_nobody_knows(world):
     await world.settle()
     log = world.logs()[0]
     assert log.status == "unknown"
-    assert [each["status"] for each in list_executions(world.connection, unknown=True)] == ["running"]
+    assert [each["status"] for each in list_executions(world.connection, ExecutionFilter(unknown=True))] == ["running"]
     assert resolve_unknown(world.connection, log.id, "delivered", now=utc_now()) == "success"
     with pytest.raises(NotUnknown):
         resolve_unknown(world.connection, log.id, "failed", now=utc_now())

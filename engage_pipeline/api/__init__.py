@@ -1,0 +1,1 @@
+"""The HTTP interface: applications and people change the database through it; Dagster does the work."""

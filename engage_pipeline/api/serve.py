@@ -1,0 +1,50 @@
+"""Runs the API and the webhook application in this process, on 127.0.0.1; a proxy makes them public."""
+
+import logging
+import signal
+
+import uvicorn
+
+from engage_pipeline.api.app import create_app
+from engage_pipeline.database.connections import database_url
+from engage_pipeline.settings import Settings
+
+_STOP_SECONDS = 5
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        JwtKeyMissing, JwtKeyUnfit: nobody has said, or not properly, how tokens are signed.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    server = api_server(settings, database_url(settings))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    server.run()
+
+
+def api_server(settings: Settings, url: str, *, port: int | None = None) -> uvicorn.Server:
+    """The HTTP server, not yet running.
+
+    The access log is the application's own: paths of webhooks hold tokens. The sender's address comes from
+    X-Forwarded-For only where a configured proxy is at the other end.
+    """
+    proxies = [each.strip() for each in settings.trusted_proxies.split(",") if each.strip() not in ("", "none")]
+    return uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings, url),
+            host="127.0.0.1",
+            port=settings.webhook_port if port is None else port,
+            ws="none",
+            access_log=False,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=proxies,
+            server_header=False,
+            log_level="warning",
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+    )

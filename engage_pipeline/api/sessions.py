@@ -1,0 +1,86 @@
+"""The API's way into the database, and the one place where a request is confined to its tenant.
+
+A session is one transaction as the role `engage_api` in which the tenant is named. The engine's functions get the
+tenant's id from it as their filter; were one without, row-level security still shows nothing of another tenant.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from uuid import UUID
+
+from psycopg_pool import ConnectionPool
+
+from engage_pipeline.api.errors import NoSuchTenant
+from engage_pipeline.database.api_role import refuse_unsafe_role, tenant_url
+from engage_pipeline.database.connections import Connection
+from engage_pipeline.database.tenants import Tenant, tenant_of_id
+
+_POOL_WAITS_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Session:
+    """One transaction of one tenant.
+
+    Attributes:
+        url: for readers that open a connection of their own: it names the tenant, too.
+    """
+
+    connection: Connection
+    user_id: UUID
+    url: str = field(repr=False)
+
+    @cached_property
+    def tenant(self) -> Tenant:
+        """The tenant's row.
+
+        Raises:
+            NoSuchTenant: the token names one that does not exist.
+        """
+        found = tenant_of_id(self.connection, self.user_id)
+        if found is None:
+            raise NoSuchTenant
+        return found
+
+
+class TenantDatabase:
+    """Connections of the role `engage_api`, lent to one transaction after another."""
+
+    def __init__(self, url: str, *, connections: int, statement_seconds: float) -> None:
+        self._url = url
+        options = f"-c TimeZone=UTC -c statement_timeout={round(statement_seconds * 1000)}"
+        self.pool = ConnectionPool(
+            url,
+            min_size=1,
+            max_size=connections,
+            timeout=_POOL_WAITS_SECONDS,
+            open=False,
+            name="api",
+            kwargs={"autocommit": True, "application_name": "engage api", "options": options, "connect_timeout": 5},
+        )
+
+    def open(self) -> None:
+        """Connect, and make sure that PostgreSQL will keep tenants apart.
+
+        Raises:
+            UnsafeApiRole: it would not.
+            psycopg.OperationalError: there is no connecting.
+        """
+        self.pool.open()
+        with self.pool.connection() as connection:
+            refuse_unsafe_role(connection)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.pool.close()
+
+    @contextmanager
+    def session(self, user_id: UUID, *, read_only: bool = False) -> Iterator[Session]:
+        """One transaction of the tenant, committed at the end and rolled back after an error."""
+        with self.pool.connection() as connection:
+            connection.read_only = read_only
+            with connection.transaction():
+                connection.execute("select set_config('engage.tenant', %s, true)", [str(user_id)])
+                yield Session(connection, user_id, tenant_url(self._url, user_id))

@@ -18,7 +18,18 @@ from engage_pipeline.api.health import HealthCheck
 from engage_pipeline.api.metrics import Metrics
 from engage_pipeline.api.problems import Problem, handle_problems
 from engage_pipeline.api.rate_limits import RateLimits
-from engage_pipeline.api.routes import executions, flows, health, statistics
+from engage_pipeline.api.routes import (
+    contacts,
+    executions,
+    flows,
+    health,
+    planning,
+    sending,
+    statistics,
+    suppressions,
+    templates,
+    uploads,
+)
 from engage_pipeline.api.services import Services
 from engage_pipeline.api.sessions import TenantDatabase
 from engage_pipeline.api.tokens import TokenVerifier
@@ -79,7 +90,18 @@ def create_api(settings: Settings, url: str) -> FastAPI:
     )
     app.state.services = services
     handle_problems(app)
-    for routes in (flows, executions, statistics, health):
+    for routes in (
+        planning,
+        flows,
+        executions,
+        contacts,
+        uploads,
+        templates,
+        suppressions,
+        sending,
+        statistics,
+        health,
+    ):
         app.include_router(routes.router)
     app.add_middleware(Guard, services=lambda: services, upload_path=UPLOADS)
     origins = [each.strip() for each in settings.cors_origins.split(",") if each.strip() not in ("", "none")]

@@ -1,7 +1,7 @@
 """Who sends a request and what they may do: the one dependency of every endpoint, by the role that it takes."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Header, Request, Response
@@ -75,6 +75,10 @@ class Poster(Caller):
             answer = once(session, key, fingerprint(self.method, self.path, self.body), lambda: work(session))
         return answer.response()
 
+    def with_body(self, body: bytes) -> "Poster":
+        """The same, of a request whose body is told from others by `body`."""
+        return replace(self, body=body)
+
 
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
@@ -108,12 +112,12 @@ def caller(role: Role) -> Callable[..., Awaitable[Caller]]:
     return find
 
 
-def poster(role: Role) -> Callable[..., Awaitable[Poster]]:
-    """The same for a POST."""
+def poster(role: Role, *, reads_body: bool = True) -> Callable[..., Awaitable[Poster]]:
+    """The same for a POST; one whose endpoint reads the body says itself what is in it (`with_body`)."""
 
     async def find(request: Request, credentials: Credentials, idempotency_key: IdempotencyKey = None) -> Poster:
         principal = await authenticated(request, credentials, role)
-        body = await request.body() if idempotency_key else b""
+        body = await request.body() if idempotency_key and reads_body else b""
         return Poster(principal, request.app.state.services, request.method, request.url.path, body, idempotency_key)
 
     return find
@@ -124,4 +128,5 @@ Editor = Annotated[Caller, Depends(caller("editor"))]
 Admin = Annotated[Caller, Depends(caller("admin"))]
 ViewerPosting = Annotated[Poster, Depends(poster("viewer"))]
 EditorPosting = Annotated[Poster, Depends(poster("editor"))]
+EditorUploading = Annotated[Poster, Depends(poster("editor", reads_body=False))]
 AdminPosting = Annotated[Poster, Depends(poster("admin"))]

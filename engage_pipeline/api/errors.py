@@ -210,9 +210,9 @@ class TooManyContacts(EngageError):
 
     code = "too-many-contacts"
 
-    def __init__(self, contact_count: int, *, most: int) -> None:
+    def __init__(self, *, most: int) -> None:
         super().__init__(
             what="the forecast was not made",
-            why=f"it would walk {contact_count:,} contacts, and a request may walk {most:,}",
+            why=f"it would walk more than {most:,} contacts, and a request may not",
             fix="ask for fewer days, or run `engage simulate --recent DAYS`",
         )

@@ -43,6 +43,7 @@ STATUS = {
     "no-execution": 404,
     "no-action-log": 404,
     "no-upload": 404,
+    "no-batch": 404,
     "no-template": 404,
     "no-rejected-rows": 404,
     "unknown-mart": 404,

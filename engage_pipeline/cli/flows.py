@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from engage_pipeline.cli.flow_views import lint_as_dict, lint_lines, plan_as_dict, plan_lines
+from engage_pipeline.cli.flow_views import lint_lines, plan_lines
 from engage_pipeline.clock import utc_now
 from engage_pipeline.database.connections import Connection, connect, database_url
 from engage_pipeline.database.migrate import migrate
@@ -91,6 +91,8 @@ def lint(
             name: lint_flows(url, user_id, flows, days=days, now=now) for name, (user_id, flows) in asked.items()
         }
     if as_json:
+        from engage_pipeline.matching.views import lint_as_dict
+
         _print_json([lint_as_dict(name, report) for name, report in reports.items()])
         return
     for name, report in reports.items():
@@ -115,6 +117,8 @@ def plan(
         planned = plan_tenants(connection, tenants, delete_missing=prune)
         impacts = _impacts(connection, planned, days=days)
     if as_json:
+        from engage_pipeline.matching.views import plan_as_dict
+
         _print_json([plan_as_dict(*pair) for pair in zip(planned, impacts, strict=True)])
     else:
         _show_plans(planned, impacts)

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -75,7 +75,7 @@ def simulate(
     if output is not None:
         _export(forecast, output)
     if as_json:
-        json.dump(_as_dict(forecast), sys.stdout, indent=2)
+        json.dump(forecast.as_dict(), sys.stdout, indent=2)
         sys.stdout.write("\n")
         return
     _show(forecast)
@@ -88,31 +88,6 @@ def _export(forecast: "Forecast", path: Path) -> None:
         forecast.steps.to_csv(path, index=False)
 
 
-def _as_dict(forecast: "Forecast") -> dict[str, Any]:
-    return {
-        "contacts": forecast.contact_count,
-        "reasons": dict(forecast.reasons),
-        "executions": [
-            {"flow": flow, "status": status, "contacts": count}
-            for (flow, status), count in sorted(forecast.executions.items())
-        ],
-        "actions": _actions(forecast).to_dict(orient="records"),
-        "calls_an_hour": [
-            {"hour": f"{hour:%Y-%m-%dT%H:00:00+00:00}", **{str(name): int(count) for name, count in row.items()}}
-            for hour, row in forecast.calls_an_hour().iterrows()
-        ],
-        "cost_cents": {str(name): round(float(cost), 2) for name, cost in forecast.cost_cents().items()},
-    }
-
-
-def _actions(forecast: "Forecast") -> Any:
-    counted = forecast.steps.assign(
-        result=forecast.steps["outcome"].fillna(forecast.steps["skip_reason"]).fillna("over")
-    )
-    sizes = counted.groupby(["action_type", "status", "result"]).size()
-    return sizes.reset_index(name="actions")
-
-
 def _show(forecast: "Forecast") -> None:
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(forecast.reasons.items()))
     out.print(f"[bold]{forecast.contact_count:,} contacts[/]: {reasons or 'none is new'}")
@@ -120,7 +95,7 @@ def _show(forecast: "Forecast") -> None:
     for (flow, status), count in sorted(forecast.executions.items()):
         ends.add_row(flow, status, f"{count:,}")
     actions = Table("action", "status", "result", "actions")
-    for row in _actions(forecast).itertuples(index=False):
+    for row in forecast.action_counts().itertuples(index=False):
         actions.add_row(row.action_type, row.status, row.result, f"{row.actions:,}")
     hours = forecast.calls_an_hour()
     busy = Table("hour (UTC)", *hours.columns)

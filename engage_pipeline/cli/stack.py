@@ -14,6 +14,7 @@ from rich.table import Table
 
 from engage_pipeline.books import read_books
 from engage_pipeline.database.connections import connect, database_url
+from engage_pipeline.execution.batches import list_batches as list_open_batches
 from engage_pipeline.execution.batches import retry_batch
 from engage_pipeline.settings import load_settings
 from engage_pipeline.stack.demo import run_demo
@@ -101,14 +102,12 @@ def books(as_json: Annotated[bool, typer.Option("--json", help="For programs.")]
 def list_batches() -> None:
     """Micro-batches that are waiting, running or failed, oldest first."""
     with connect(database_url(load_settings())) as connection:
-        rows = connection.execute(
-            "select id, kind, status, item_count, attempt, formed_at from micro_batches"
-            " where status <> 'done' order by id"
-        ).fetchall()
+        found = list_open_batches(connection)
     table = Table("batch", "kind", "status", "items", "attempt", "formed (UTC)")
-    for batch_id, kind, status, item_count, attempt, formed_at in rows:
-        table.add_row(str(batch_id), kind, status, str(item_count), str(attempt), f"{formed_at:%Y-%m-%d %H:%M:%S}")
-    out.print(table if rows else "no micro-batch is waiting, running or failed")
+    for each in found:
+        counts = (str(each["item_count"]), str(each["attempt"]))
+        table.add_row(str(each["id"]), each["kind"], each["status"], *counts, f"{each['formed_at']:%Y-%m-%d %H:%M:%S}")
+    out.print(table if found else "no micro-batch is waiting, running or failed")
 
 
 @batches.command("retry")

@@ -1,6 +1,5 @@
 """`engage upload`, `engage uploads` and `engage generate-leads`: lead files, and what became of them."""
 
-import codecs
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
+from pydantic import ValidationError
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -23,7 +23,7 @@ from engage_pipeline.database.tenants import find_tenant
 from engage_pipeline.intake import held
 from engage_pipeline.intake.generator import write_generated_leads
 from engage_pipeline.intake.inbox import upload_file
-from engage_pipeline.intake.presets import presets
+from engage_pipeline.intake.options import GivenOptions
 from engage_pipeline.intake.preview import Preview, preview
 from engage_pipeline.intake.rejects import write_rejects
 from engage_pipeline.intake.saved_mapping import read_saved_mapping
@@ -90,8 +90,15 @@ def upload(
     """
     if as_json and not dry_run:
         raise typer.BadParameter("--json goes with --dry-run")
-    options = _options(kind, encoding, delimiter, sheet, known_contacts)
-    options |= _column_options(preset, mapping)
+    options = _options(
+        format=kind,
+        encoding=encoding,
+        delimiter=delimiter,
+        sheet=sheet,
+        preset=preset,
+        known_contacts=known_contacts,
+        mapping=mapping and read_saved_mapping(mapping),
+    )
     settings = load_settings()
     with connect(database_url(settings)) as connection:
         found = find_tenant(connection, tenant)
@@ -120,44 +127,14 @@ def upload(
         raise typer.Exit(1)
 
 
-def _options(
-    kind: FileKind | None,
-    encoding: str | None,
-    delimiter: str | None,
-    sheet: str | None,
-    known_contacts: KnownContacts | None,
-) -> UploadOptions:
+def _options(**given: Any) -> UploadOptions:
     """What was given, checked; what was not is absent."""
-    options: UploadOptions = {}
-    if kind:
-        options["format"] = kind.value
-    if encoding:
-        try:
-            options["encoding"] = codecs.lookup(encoding).name
-        except LookupError as error:
-            raise typer.BadParameter(f"there is no encoding {encoding!r}", param_hint="--encoding") from error
-    if delimiter:
-        delimiter = "\t" if delimiter in ("tab", "\\t") else delimiter
-        if len(delimiter) != 1 or delimiter in '"\r\n':
-            raise typer.BadParameter("it is one character, and no quote or line end", param_hint="--delimiter")
-        options["delimiter"] = delimiter
-    if sheet:
-        options["sheet"] = sheet
-    if known_contacts:
-        options["known_contacts"] = known_contacts.value
-    return options
-
-
-def _column_options(preset: str | None, mapping: Path | None) -> UploadOptions:
-    """What was said of the columns, checked."""
-    options: UploadOptions = {}
-    if preset:
-        if preset not in presets():
-            raise typer.BadParameter(f"there are {', '.join(presets())}", param_hint="--preset")
-        options["preset"] = preset
-    if mapping:
-        options["mapping"] = read_saved_mapping(mapping).model_dump(mode="json", exclude_none=True)
-    return options
+    try:
+        return GivenOptions(**given).stored()
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        name = str(first["loc"][0]).replace("_", "-")
+        raise typer.BadParameter(first["msg"].removeprefix("Value error, "), param_hint=f"--{name}") from error
 
 
 def _waited_for(connection: Connection, upload_id: UUID) -> Upload:

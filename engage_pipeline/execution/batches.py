@@ -7,8 +7,10 @@ tick may die anywhere and be repeated.
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
+
+from psycopg.rows import dict_row
 
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.leases import Lease, reopen_lapsed, requested
@@ -78,6 +80,29 @@ def retry_batch(connection: Connection, batch_id: UUID) -> bool:
         [batch_id],
     )
     return retried.rowcount == 1
+
+
+def list_batches(connection: Connection, *, user_id: UUID | None = None) -> list[dict[str, Any]]:
+    """Micro-batches that are waiting, running or failed: id, kind, status, item_count, attempt, formed_at, the oldest
+    first.
+
+    Args:
+        user_id: only those that hold something of this tenant.
+    """
+    return _batches(connection, batch_id=None, user_id=user_id)
+
+
+def find_batch(connection: Connection, batch_id: UUID, *, user_id: UUID | None = None) -> dict[str, Any] | None:
+    """One micro-batch in whatever state, as `list_batches` gives it; None when there is none."""
+    found = _batches(connection, batch_id=batch_id, user_id=user_id)
+    return found[0] if found else None
+
+
+def _batches(connection: Connection, *, batch_id: UUID | None, user_id: UUID | None) -> list[dict[str, Any]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            load_statement(_HERE, "list_batches"), {"batch_id": batch_id, "user_id": user_id}
+        ).fetchall()
 
 
 def seconds_until_due(connection: Connection) -> float:

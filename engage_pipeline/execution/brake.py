@@ -11,6 +11,7 @@ from engage_pipeline.database.connections import Connection
 class Pause:
     """One brake that is on. Without a tenant it holds for all of them, without a channel for every channel."""
 
+    user_id: UUID | None
     tenant_name: str | None
     channel: str | None
     reason: str
@@ -38,10 +39,17 @@ def resume(connection: Connection, user_id: UUID | None, channel: str | None) ->
     return removed.rowcount == 1
 
 
-def pauses(connection: Connection) -> list[Pause]:
-    """The brakes that are on, the oldest first."""
+def pauses(connection: Connection, *, user_id: UUID | None = None) -> list[Pause]:
+    """The brakes that are on, the oldest first.
+
+    Args:
+        user_id: only those that hold for this tenant.
+    """
     rows = connection.execute(
-        "select users.name, pauses.channel, pauses.reason, pauses.created_at from pauses"
-        " left join users on users.id = pauses.user_id order by pauses.created_at"
+        "select pauses.user_id, users.name, pauses.channel, pauses.reason, pauses.created_at from pauses"
+        " left join users on users.id = pauses.user_id"
+        " where %(user_id)s::uuid is null or pauses.user_id = %(user_id)s or pauses.user_id is null"
+        " order by pauses.created_at",
+        {"user_id": user_id},
     ).fetchall()
     return [Pause(*row) for row in rows]

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.statements import load_statement
 from engage_pipeline.database.vocabulary import EXECUTION_STATUSES
-from engage_pipeline.execution.errors import NoExecution
+from engage_pipeline.execution.errors import NoActionLog, NoExecution
 
 _HERE = Path(__file__).parent
 
@@ -106,6 +106,21 @@ def find_execution(
         for log in logs:
             del log["result_data"]
     return {**found[0], "action_logs": logs}
+
+
+def execution_of_log(connection: Connection, action_log_id: UUID, *, user_id: UUID) -> UUID:
+    """The execution that an action log of the tenant belongs to.
+
+    Raises:
+        NoActionLog: the tenant has no such log.
+    """
+    row = connection.execute(
+        "select execution_id from flow_action_logs where id = %s and user_id = %s", [action_log_id, user_id]
+    ).fetchone()
+    if row is None:
+        raise NoActionLog(action_log_id)
+    found: UUID = row[0]
+    return found
 
 
 def count_executions(connection: Connection, which: ExecutionFilter) -> dict[str, int]:

@@ -65,10 +65,43 @@ class Forecast:
         sent = self.steps[self.steps["executed_at"].notna()]
         return sent.groupby("action_type")["cost_cents"].sum()
 
+    def action_counts(self) -> Any:
+        """A frame of how many actions ended alike: action_type, status, result (an outcome, a skip reason, or over),
+        actions."""
+        counted = self.steps.assign(result=self.steps["outcome"].fillna(self.steps["skip_reason"]).fillna("over"))
+        sizes = counted.groupby(["action_type", "status", "result"]).size()
+        return sizes.reset_index(name="actions")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything that is counted, as JSON values; no address."""
+        return {
+            "contacts": self.contact_count,
+            "reasons": dict(self.reasons),
+            "executions": [
+                {"flow": flow, "status": status, "contacts": count}
+                for (flow, status), count in sorted(self.executions.items())
+            ],
+            "actions": self.action_counts().to_dict(orient="records"),
+            "calls_an_hour": [
+                {"hour": f"{hour:%Y-%m-%dT%H:00:00+00:00}", **{str(name): int(count) for name, count in row.items()}}
+                for hour, row in self.calls_an_hour().iterrows()
+            ],
+            "cost_cents": {str(name): round(float(cost), 2) for name, cost in self.cost_cents().items()},
+        }
+
 
 def recent_contacts(connection: Connection, tenant: Tenant, *, days: int, now: datetime) -> "pa.Table":
     """The tenant's contacts of the last days."""
     return _contacts(connection, tenant, since=now - timedelta(days=days), arrived_at=None)
+
+
+def count_recent_contacts(connection: Connection, tenant: Tenant, *, days: int, now: datetime, at_most: int) -> int:
+    """How many contacts the tenant got in the last days; counting ends at `at_most`."""
+    row = connection.execute(
+        "select count(*) from (select from contacts where user_id = %s and created_at >= %s limit %s) as recent",
+        [tenant.user_id, now - timedelta(days=days), at_most],
+    ).fetchone()
+    return row[0] if row else 0
 
 
 def arrived_contacts(connection: Connection, tenant: Tenant, *, arrived_at: datetime) -> "pa.Table":

@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
+
+from psycopg.rows import dict_row
 
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.statements import load_statement
+from engage_pipeline.database.vocabulary import ADDRESS_COLUMNS
 from engage_pipeline.execution.advance import advance
 from engage_pipeline.execution.stop import stop_logs
 
@@ -46,6 +49,59 @@ def suppress(connection: Connection, wishes: Sequence[Wish], *, now: datetime) -
     stop_logs(connection, {log_id: "suppressed" for log_id, _ in pending}, now=now)
     advance(connection, {execution_id for _, execution_id in pending}, now=now, micro_batch_id=None)
     return len(pending)
+
+
+def list_suppressions(
+    connection: Connection,
+    user_id: UUID,
+    *,
+    channel: str | None = None,
+    after: tuple[str, str] | None = None,
+    at_most: int,
+) -> list[dict[str, Any]]:
+    """A tenant's suppressed addresses: channel, address, source and created_at, by channel and address.
+
+    Args:
+        after: channel and address that the list begins after.
+    """
+    asked = {
+        "user_id": user_id,
+        "channel": channel,
+        "after_channel": after and after[0],
+        "after_address": after and after[1],
+        "at_most": at_most,
+    }
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(load_statement(_HERE, "list_suppressions"), asked).fetchall()
+
+
+def opt_out(
+    connection: Connection, user_id: UUID, contact_id: UUID, channels: Sequence[str], *, source: str, now: datetime
+) -> int | None:
+    """Keep a contact's no to channels on the contact and by each address, and stop what is pending there.
+
+    Inside the caller's transaction. Returns how many logs were skipped; None when the tenant has no such contact.
+    """
+    row = connection.execute(
+        "select phone_e164, email from contacts where id = %s and user_id = %s for no key update", [contact_id, user_id]
+    ).fetchone()
+    if row is None:
+        return None
+    addresses = {"phone_e164": row[0], "email": row[1]}
+    wishes = [(channel, addresses[ADDRESS_COLUMNS[channel]]) for channel in dict.fromkeys(channels)]
+    # Before the contact, whose own trigger keeps the addresses too, but does not know where the wish was stated.
+    skipped = suppress(
+        connection,
+        [Wish(user_id, channel, address, source) for channel, address in wishes if address is not None],
+        now=now,
+    )
+    connection.execute(
+        "update contacts set suppressed_channels ="
+        " (select array_agg(distinct channel) from unnest(suppressed_channels || %s::text[]) as said_no (channel)),"
+        " updated_at = %s where id = %s",
+        [list(channels), now, contact_id],
+    )
+    return skipped
 
 
 def suppress_contacts(connection: Connection, opt_outs: Mapping[UUID, str], *, now: datetime) -> None:

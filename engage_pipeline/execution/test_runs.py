@@ -33,8 +33,10 @@ def start_test_run(connection: Connection, stored: StoredFlow, contact_id: UUID,
             raise NoContact
         # An execution belongs to the batch that started it; this one is over as soon as it has.
         row = connection.execute(
-            "with batch as (insert into micro_batches (kind, status, item_count, finished_at)"
-            " values ('test_run', 'done', 1, %(now)s) returning id)"
+            # The id is made first: whoever may see only batches with something of its own is not given it back.
+            "with batch as materialized (select uuidv7() as id), formed as ("
+            "insert into micro_batches (id, kind, status, item_count, finished_at)"
+            " select id, 'test_run', 'done', 1, %(now)s from batch)"
             " insert into flow_executions (flow_id, flow_version, user_id, contact_id, micro_batch_id, is_test_run)"
             " select %(flow)s, %(version)s, %(user)s, %(contact)s, batch.id, true from batch returning id",
             {

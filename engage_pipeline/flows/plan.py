@@ -11,7 +11,7 @@ from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.tenants import Tenant, find_tenant, list_tenants
 from engage_pipeline.flows.apply import apply_tenants
 from engage_pipeline.flows.model import Flow
-from engage_pipeline.flows.store import ApplyReport, StoredFlow, basis_of, list_flows
+from engage_pipeline.flows.store import ApplyReport, StoredFlow, apply_flows, basis_of, list_flows
 from engage_pipeline.flows.yaml_file import TenantFlows
 
 _ABSENT = object()
@@ -112,6 +112,20 @@ def plan_tenants(
             )
             for name, report in reports.items()
         ]
+
+
+def plan_flows(
+    connection: Connection, tenant: Tenant, flows: Sequence[Flow], *, delete_missing: bool = False
+) -> TenantPlan:
+    """What `apply_flows` would do with the same arguments for a tenant that is there. Nothing is changed.
+
+    Raises:
+        PriorityTaken, FlowNamedTwice: as applying would.
+    """
+    with connection.transaction(force_rollback=True):
+        before = tuple(list_flows(connection, tenant))
+        report = apply_flows(connection, tenant, flows, delete_missing=delete_missing)
+        return _plan(tenant, tenant, report, before, tuple(list_flows(connection, tenant)))
 
 
 def differences(was: Any, becomes: Any, path: str = "") -> Iterator[FieldChange]:

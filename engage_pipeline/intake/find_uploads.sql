@@ -30,6 +30,9 @@ from lead_uploads
 inner join users on lead_uploads.user_id = users.id
 where
     (%(upload_id)s::uuid is null or lead_uploads.id = %(upload_id)s)
+    and (%(user_id)s::uuid is null or lead_uploads.user_id = %(user_id)s)
+    and (%(status)s::text is null or lead_uploads.status = %(status)s)
+    and (%(before)s::uuid is null or lead_uploads.id < %(before)s)
     and (%(inbox_paths)s::text[] is null or lead_uploads.inbox_path = any(%(inbox_paths)s))
 order by lead_uploads.id desc
 limit %(at_most)s

@@ -42,9 +42,11 @@ def place_in_inbox(settings: Settings, tenant_name: str, file: Path) -> Path:
     Returns:
         Where it is now; the name has a number when the folder has one of that name already.
     """
-    with _copied(settings, tenant_name, file) as (hidden, place):
-        hidden.replace(place)
-        return place
+    with hidden_file(settings, tenant_name) as hidden:
+        shutil.copyfile(file, hidden)
+        with _reserved(hidden.parent, file.name) as place:
+            hidden.replace(place)
+            return place
 
 
 def upload_file(
@@ -58,7 +60,23 @@ def upload_file(
     Returns:
         The upload's id, and where the file is.
     """
-    with _copied(settings, tenant.name, file) as (hidden, place):
+    with hidden_file(settings, tenant.name) as hidden:
+        shutil.copyfile(file, hidden)
+        return upload_hidden_file(connection, settings, tenant, hidden, file.name, options=options, now=now)
+
+
+def upload_hidden_file(
+    connection: Connection,
+    settings: Settings,
+    tenant: Tenant,
+    hidden: Path,
+    name: str,
+    *,
+    options: Mapping[str, Any],
+    now: datetime,
+) -> tuple[UUID, Path]:
+    """Let a file of `hidden_file` appear under a name like `name`, as `upload_file` does."""
+    with _reserved(hidden.parent, name) as place:
         waiting = {
             "user_id": tenant.user_id,
             "file_name": place.name,
@@ -75,16 +93,26 @@ def upload_file(
 
 
 @contextmanager
-def _copied(settings: Settings, tenant_name: str, file: Path) -> Iterator[tuple[Path, Path]]:
-    """A hidden copy in the tenant's folder, and the place that is reserved for it."""
+def hidden_file(settings: Settings, tenant_name: str) -> Iterator[Path]:
+    """A path in the tenant's folder of the inbox to write to, which nobody looks at; gone at the end unless moved."""
     folder = settings.inbox / tenant_name
     folder.mkdir(parents=True, exist_ok=True)
     hidden = folder / f".{uuid4().hex}"
     try:
-        shutil.copyfile(file, hidden)
-        yield hidden, _reserved_place(folder, file)
+        yield hidden
     finally:
         hidden.unlink(missing_ok=True)
+
+
+@contextmanager
+def _reserved(folder: Path, name: str) -> Iterator[Path]:
+    """A place for a file of a name like `name`; free again when the block fails."""
+    place = _reserved_place(folder, Path(name))
+    try:
+        yield place
+    except BaseException:
+        place.unlink(missing_ok=True)
+        raise
 
 
 def waiting_uploads(connection: Connection, settings: Settings, *, now: datetime) -> list[tuple[UUID, int]]:

@@ -146,7 +146,7 @@ class _Load:
         return None if row is None else UploadBooks(self.upload_id, "repeated", repeat_of=row[0])
 
     def _read_and_merge(self) -> UploadBooks:
-        spellings = _lead_source_spellings(self.connection, self.tenant)
+        spellings = lead_source_spellings(self.connection, self.tenant)
         with opened_table(self.path, self.asked.options) as table:
             self.facts = replace(self.facts, format=table.format_json())
             reading = Reading(
@@ -220,7 +220,14 @@ def _asked(connection: Connection, upload_id: UUID) -> _Asked:
     return _Asked(options, float(threshold), policy == "leave")
 
 
-def _lead_source_spellings(connection: Connection, tenant: Tenant) -> dict[str, str]:
+def leaves_known_contacts(connection: Connection, tenant: Tenant) -> bool:
+    """Whether the tenant wants contacts that are known left as they are."""
+    row = connection.execute("select known_contacts = 'leave' from users where id = %s", [tenant.user_id]).fetchone()
+    return row is not None and bool(row[0])
+
+
+def lead_source_spellings(connection: Connection, tenant: Tenant) -> dict[str, str]:
+    """Case-folded lead source -> how the tenant's oldest contact with it is written."""
     spellings: dict[str, str] = {}
     for (lead_source,) in connection.execute(load_statement(HERE, "known_lead_sources"), {"user_id": tenant.user_id}):
         spellings.setdefault(lead_source.casefold(), lead_source)

@@ -39,7 +39,8 @@ def merge_leads(
     connection: Connection,
     *,
     user_id: UUID,
-    upload_id: UUID,
+    upload_id: UUID | None,
+    entry_type: str = ENTRY_TYPE,
     source_system: str,
     address_headers: Mapping[str, str],
     wish_sources: Mapping[str, str],
@@ -49,6 +50,8 @@ def merge_leads(
     """Make contacts of the rows in `lead_rows`. Call it under `hold_intake`.
 
     Args:
+        upload_id: the upload that they come from; None without a file.
+        entry_type: how they came.
         source_system: what the rows' ids belong to.
         address_headers: phone_e164 and email -> the custom field that keeps such an address of a row whose keys mean
             different people, as the address is somebody else's.
@@ -59,7 +62,7 @@ def merge_leads(
     asked = {
         "user_id": user_id,
         "upload_id": upload_id,
-        "entry_type": ENTRY_TYPE,
+        "entry_type": entry_type,
         "source_system": source_system,
         "phone_header": address_headers.get("phone_e164", "phone_e164"),
         "email_header": address_headers.get("email", "email"),

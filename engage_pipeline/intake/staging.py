@@ -74,14 +74,14 @@ class _Writer:
         while (batch := self.waiting.get()) is not None:
             if self.failure is None:
                 try:
-                    _copy_rows(self.connection, batch.rows)
+                    copy_rows(self.connection, batch.rows)
                     _copy_rejected(self.connection, self.upload_id, batch.rejected)
                 except BaseException as failure:  # noqa: BLE001 - it is raised in the thread that waits
                     self.failure = failure
 
 
-def _copy_rows(connection: Connection, rows: pa.Table) -> None:
-    """Append by COPY of CSV, in the load's transaction, which a connection of ADBC could not join."""
+def copy_rows(connection: Connection, rows: pa.Table) -> None:
+    """Append to `lead_rows` by COPY of CSV, in the load's transaction, which a connection of ADBC could not join."""
     if not len(rows):
         return
     text = pa.BufferOutputStream()

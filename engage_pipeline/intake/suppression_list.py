@@ -89,6 +89,11 @@ def suppress_list(
     return SuppressionReport(rows_read, len(suppressed), added_count, rejected)
 
 
+def normal_address(channel: str, text: str, region: str) -> str | None:
+    """The address as suppressions have it; None for what is no address of the channel."""
+    return email_address(text) if _field(channel) == "email" else phone_e164(text, region)
+
+
 def _require_columns(mapping: ColumnMapping, channels: Sequence[str]) -> None:
     for channel in channels:
         if _field(channel) not in mapping.fields:
@@ -116,7 +121,7 @@ def _addresses(
             text = row[column]
             if is_missing(text):
                 continue
-            address = email_address(text) if channel == "email" else phone_e164(text, region)
+            address = normal_address(channel, text, region)
             if address is not None:
                 found.add((channel, address))
             elif channel == "email":

@@ -148,21 +148,35 @@ class RejectReason:
     first_line_number: int
 
 
-def find_upload(connection: Connection, upload_id: UUID) -> Upload:
+def find_upload(connection: Connection, upload_id: UUID, *, user_id: UUID | None = None) -> Upload:
     """The upload of that id.
+
+    Args:
+        user_id: the tenant that it must belong to; None: whichever.
 
     Raises:
         NoUpload: there is none.
     """
-    found = _find(connection, upload_id=upload_id)
+    found = _find(connection, upload_id=upload_id, user_id=user_id)
     if not found:
         raise NoUpload(str(upload_id))
     return found[0]
 
 
-def latest_uploads(connection: Connection, *, at_most: int) -> list[Upload]:
-    """The newest uploads of all tenants, newest first."""
-    return _find(connection, at_most=at_most)
+def latest_uploads(
+    connection: Connection,
+    *,
+    user_id: UUID | None = None,
+    status: str | None = None,
+    before: UUID | None = None,
+    at_most: int,
+) -> list[Upload]:
+    """The newest uploads, newest first: of all tenants or of one.
+
+    Args:
+        before: only those that are older than this one.
+    """
+    return _find(connection, user_id=user_id, status=status, before=before, at_most=at_most)
 
 
 def uploads_of_paths(connection: Connection, inbox_paths: Sequence[str]) -> dict[str, Upload]:
@@ -182,9 +196,19 @@ def _find(
     *,
     upload_id: UUID | None = None,
     inbox_paths: list[str] | None = None,
+    user_id: UUID | None = None,
+    status: str | None = None,
+    before: UUID | None = None,
     at_most: int | None = None,
 ) -> list[Upload]:
-    asked = {"upload_id": upload_id, "inbox_paths": inbox_paths, "at_most": at_most}
+    asked = {
+        "upload_id": upload_id,
+        "inbox_paths": inbox_paths,
+        "user_id": user_id,
+        "status": status,
+        "before": before,
+        "at_most": at_most,
+    }
     with connection.cursor(row_factory=class_row(Upload)) as cursor:
         return cursor.execute(load_statement(HERE, "find_uploads"), asked).fetchall()
 

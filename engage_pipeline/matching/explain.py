@@ -94,17 +94,20 @@ class Explanation:
     assigned: StoredAssignment | None
 
 
-def explain_contact(connection: Connection, url: str, contact: str, *, now: datetime) -> list[Explanation]:
+def explain_contact(
+    connection: Connection, url: str, contact: str, *, now: datetime, program: Program | None = None
+) -> list[Explanation]:
     """One explanation for each tenant that has the contact, with the flows as they are now.
 
     Args:
         contact: an id, a phone number (E.164) or an e-mail address.
+        program: of the flows to go by; None: all that are enabled.
         now: what `within_last` counts from.
 
     Raises:
         NoContact: no tenant has it.
     """
-    program = current_program(connection)
+    program = program or current_program(connection)
     with arrow_connection(url) as bulk:
         found = read_table(bulk, load_statement(_HERE, "contact_to_explain"), [contact.strip()])
     if not found.num_rows:

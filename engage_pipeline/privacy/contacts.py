@@ -32,16 +32,50 @@ def find_contacts(connection: Connection, text: str, *, at_most: int) -> list[di
         return cursor.execute(load_statement(_HERE, "find_contacts"), asked).fetchall()
 
 
-def show_contact(connection: Connection, contact_id: UUID) -> dict[str, Any]:
+def contacts_known_by(
+    connection: Connection,
+    user_id: UUID,
+    *,
+    phone_e164: str | None,
+    email: str | None,
+    external_id: str | None,
+    source_system: str,
+    at_most: int,
+) -> list[dict[str, Any]]:
+    """The tenant's contacts that any of these names: id, first_name, last_name, phone_e164, email, external_id and
+    created_at, the newest first."""
+    asked = {
+        "user_id": user_id,
+        "phone_e164": phone_e164,
+        "email": email,
+        "external_id": external_id,
+        "source_system": source_system,
+        "at_most": at_most,
+    }
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(load_statement(_HERE, "contacts_known_by"), asked).fetchall()
+
+
+def show_contact(
+    connection: Connection, contact_id: UUID, *, user_id: UUID | None = None, with_actions: bool = True
+) -> dict[str, Any]:
     """All columns of one contact, its suppressed addresses by channel, and its executions with their action logs.
+
+    Args:
+        user_id: the tenant that it must belong to; None: whichever.
+        with_actions: also `actions`, its action logs.
 
     Raises:
         NoContact: there is none of that id.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
-        contact = cursor.execute(load_statement(_HERE, "show_contact"), {"contact_id": contact_id}).fetchone()
+        contact = cursor.execute(
+            load_statement(_HERE, "show_contact"), {"contact_id": contact_id, "user_id": user_id}
+        ).fetchone()
         if contact is None:
             raise NoContact
+        if not with_actions:
+            return contact
         actions = cursor.execute(load_statement(_HERE, "actions_of_contact"), {"contact_id": contact_id}).fetchall()
     return {**contact, "actions": actions}
 

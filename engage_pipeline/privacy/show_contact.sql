@@ -30,4 +30,4 @@ select
     contacts.forgotten_at
 from contacts
 inner join users on contacts.user_id = users.id
-where contacts.id = %(contact_id)s
+where contacts.id = %(contact_id)s and (%(user_id)s::uuid is null or contacts.user_id = %(user_id)s)

@@ -17,6 +17,7 @@ class Theirs:
     Attributes:
         of_no_tenant: paths whose parameter is nobody's, such as the name of a mart.
         needs: path -> what a GET of it must carry.
+        makes: (method, path) of what makes a thing of one's own under a name that others may have, too.
         empty: path -> statuses that a GET may answer besides 200.
     """
 
@@ -27,6 +28,7 @@ class Theirs:
     of_no_tenant: frozenset[str] = frozenset({"/api/statistics/{mart}", "/api/exports/{mart}"})
     needs: dict[str, Any] = field(default_factory=dict)
     empty: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    makes: frozenset[tuple[str, str]] = frozenset({("put", "/api/templates/{channel}/{name}")})
     before: Any = None
 
     def snapshot(self) -> Any:
@@ -109,7 +111,7 @@ def make_theirs(api: Api) -> Theirs:
         "batch_id": batch_id,
         "upload_id": upload_id,
         "name": WORD,
-        "channel": "ai_call",
+        "channel": "email",
     }
     theirs = Theirs(
         api,
@@ -125,6 +127,11 @@ def bodies(theirs: Theirs) -> dict[tuple[str, str], dict[str, Any]]:
     """(method, path) -> the body of a request that would be right for whoever owns the ids."""
     patch = {"json": {"description": "changed"}}
     return {
+        ("post", "/api/contacts/{contact_id}/tags"): {"json": {"add": ["new"]}},
+        ("post", "/api/templates/{channel}/{name}/preview"): {"json": {"contact": theirs.ids["contact_id"]}},
+        ("put", "/api/templates/{channel}/{name}"): {"json": {"content": {"subject": "Mine", "text": "Mine"}}},
+        ("post", f"{FLOWS}/{{flow_id}}/test-runs"): {"json": {"contact_id": theirs.ids["contact_id"]}},
+        ("post", "/api/auto-engagement/action-logs/{action_log_id}/resolve"): {"json": {"outcome": "delivered"}},
         ("post", FLOWS): {"json": flow("Mine", 7)},
         ("patch", f"{FLOWS}/{{flow_id}}"): patch,
         ("put", f"{FLOWS}/{{flow_id}}/conditions"): {"json": {"conditions": []}},

@@ -135,6 +135,9 @@ async def open_client(
         yield client
 
 
+_encode = json.JSONEncoder(sort_keys=True, allow_nan=False, separators=(",", ":")).encode
+
+
 async def exchange(
     client: httpx.AsyncClient,
     method: str,
@@ -155,7 +158,7 @@ async def exchange(
     Raises:
         NotLoopback: `url` leads off this machine and not to `live_host`.
     """
-    content = None if body is None else json.dumps(body, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    content = None if body is None else _encode(body)
     json_header = {} if body is None else {"Content-Type": "application/json"}
     try:
         async with asyncio.timeout(_exchange_seconds(client.timeout)):

@@ -597,7 +597,6 @@ flow_action_logs = Table(
     Column("result_data", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Column("error_message", Text),
     Column("skip_reason", Text),
-    UniqueConstraint("execution_id", "action_order"),
     CheckConstraint("action_order > 0", name="action_order_positive"),
     _one_of("action_type", ACTION_TYPES),
     _one_of("status", ACTION_LOG_STATUSES),
@@ -606,7 +605,7 @@ flow_action_logs = Table(
         f"(status in ({', '.join(map(repr, OPEN_LOG_STATUSES))})) = (due_at is not null)", name="due_until_final"
     ),
     CheckConstraint("(status = 'skipped') = (skip_reason is not null)", name="skipped_has_reason"),
-    Index("idx_action_logs_execution", "execution_id", "action_order"),
+    Index("idx_action_logs_execution", "execution_id", "action_order", unique=True),
     CheckConstraint("not is_parked or status = 'pending'", name="parked_is_pending"),
     Index(
         "idx_action_logs_due",
@@ -619,8 +618,8 @@ flow_action_logs = Table(
     Index("idx_action_logs_parked", "execution_id", postgresql_where=text("is_parked")),
     Index(
         "idx_action_logs_in_flight",
+        "user_id",
         "action_type",
-        "execution_id",
         postgresql_where=text("status in ('sending', 'sent')"),
     ),
     Index(
@@ -629,7 +628,13 @@ flow_action_logs = Table(
         postgresql_where=text("provider_message_id is not null"),
     ),
     Index(
-        "idx_action_logs_batch", "micro_batch_id", "action_type", postgresql_where=text("micro_batch_id is not null")
+        "idx_action_logs_batch",
+        "micro_batch_id",
+        "action_type",
+        "user_id",
+        "due_at",
+        "id",
+        postgresql_where=text("micro_batch_id is not null"),
     ),
     _changed_in(),
     Index("idx_flow_action_logs_changed_in", "changed_in"),

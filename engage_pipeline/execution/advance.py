@@ -4,7 +4,7 @@ Derives everything from the ledger, so it may run twice on the same executions a
 """
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -61,18 +61,26 @@ def advance(
 
     _insert_logs(connection, to_insert, now=now, micro_batch_id=micro_batch_id)
     mark_running(connection, running)
-    connection.execute(
-        "update flow_executions as executions set status = ended.status, completed_at = %s, updated_at = now()"
-        " from unnest(%s::uuid[], %s::text[]) as ended (execution_id, status) where executions.id = ended.execution_id",
-        [now, [execution_id for execution_id, _ in ended], [status for _, status in ended]],
-    )
+    _end(connection, ended, now=now)
 
 
 def mark_running(connection: Connection, execution_ids: Collection[UUID]) -> None:
     """pending -> running, for executions whose first action has begun."""
+    if not execution_ids:
+        return
     connection.execute(
         "update flow_executions set status = 'running', updated_at = now() where id = any(%s) and status = 'pending'",
         [list(execution_ids)],
+    )
+
+
+def _end(connection: Connection, ended: Sequence[tuple[UUID, str]], *, now: datetime) -> None:
+    if not ended:
+        return
+    connection.execute(
+        "update flow_executions as executions set status = ended.status, completed_at = %s, updated_at = now()"
+        " from unnest(%s::uuid[], %s::text[]) as ended (execution_id, status) where executions.id = ended.execution_id",
+        [now, [execution_id for execution_id, _ in ended], [status for _, status in ended]],
     )
 
 

@@ -39,20 +39,20 @@ class Allowance(NamedTuple):
 
 @dataclass(frozen=True)
 class Draw:
-    """The allowances of the tenants that a batch has something due for, their budgets locked.
+    """The tenants that a batch has something due for, and the allowances of their accounts, whose budgets are locked.
 
-    A tenant without an account has none, and no limit.
+    A tenant without an account has no allowance, and no limit.
     """
 
+    tenants: Sequence[UUID]
     allowances: Mapping[UUID, Allowance]
 
-    @property
-    def limits(self) -> dict[str, list[object]]:
-        """Parameters of select_due_logs: how many of a tenant's logs it may give."""
-        return {
-            "limited_user_ids": list(self.allowances),
-            "limits": [allowance.allowed for allowance in self.allowances.values()],
-        }
+    def limits(self, chunk_size: int) -> dict[str, list[object]]:
+        """Parameters of select_due_logs: the tenants, and how many logs of each it may give."""
+        limits = [
+            self.allowances[user_id].allowed if user_id in self.allowances else chunk_size for user_id in self.tenants
+        ]
+        return {"user_ids": list(self.tenants), "limits": limits}
 
     def moments(self, tenants: Sequence[UUID]) -> list[float]:
         """For each request, given by its tenant, how many seconds from now it may begin."""
@@ -94,7 +94,10 @@ def draw_budgets(connection: Connection, lease: Lease, action_type: str, setting
             "now": now,
         },
     ).fetchall()
-    return Draw({user_id: Allowance(*rest) for user_id, *rest in rows})
+    return Draw(
+        tenants=[row[0] for row in rows],
+        allowances={user_id: Allowance(*rest) for user_id, *rest in rows if rest[0] is not None},
+    )
 
 
 def adapt_budgets(connection: Connection, answers: Sequence[tuple[str | None, Answer]], *, now: datetime) -> None:

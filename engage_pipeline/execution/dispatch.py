@@ -106,7 +106,7 @@ class _Run:
     answered: list[tuple[Intent, Answer]] = field(default_factory=list)
     record_by: float = 0.0
     failure: BaseException | None = None
-    something_ended: asyncio.Event = field(default_factory=asyncio.Event)
+    something_to_do: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def look_up_lost(self) -> None:
         while not self.is_asked_to_end():
@@ -172,7 +172,9 @@ class _Run:
         self.calls.discard(call)
         if not call.cancelled() and call.exception() is not None:
             self.failure = self.failure or call.exception()
-        self.something_ended.set()
+        # Most calls end while nothing can be done about it yet; waking for each would cost as much as half a request.
+        if self.failure is not None or not self.calls or self._are_many() or len(self.answered) == 1:
+            self.something_to_do.set()
 
     async def _record(self) -> None:
         answers, self.answered = self.answered, []
@@ -182,15 +184,17 @@ class _Run:
 
     def _is_time_to_record(self) -> bool:
         """A record costs nearly the same for many answers as for one, so it waits for more, but not for long."""
-        is_many = len(self.answered) >= self.settings.chunk_size / 2
-        return bool(self.answered) and (is_many or not self.calls or time.monotonic() >= self.record_by)
+        return bool(self.answered) and (self._are_many() or not self.calls or time.monotonic() >= self.record_by)
+
+    def _are_many(self) -> bool:
+        return len(self.answered) >= self.settings.chunk_size / 2
 
     async def _wait(self) -> None:
-        """Until a call ends or answers have waited long enough."""
-        self.something_ended.clear()
+        """Until there are many answers, or some have waited long enough, or no call is left."""
+        self.something_to_do.clear()
         seconds = max(0.0, self.record_by - time.monotonic()) if self.answered else None
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.something_ended.wait(), seconds)
+            await asyncio.wait_for(self.something_to_do.wait(), seconds)
 
 
 _LONGEST_UNRECORDED_SECONDS = 0.2

@@ -100,7 +100,7 @@ def claim_due(connection: Connection, lease: Lease, channel: Channel, settings: 
                     "action_type": channel.action_type,
                     "now": now,
                     "chunk_size": settings.chunk_size,
-                    **draw.limits,
+                    **draw.limits(settings.chunk_size),
                 },
             ).fetchall()
         sorting = _Sorting(connection, channel, rows, now=now)
@@ -478,6 +478,8 @@ _CLOCK_SLACK_SECONDS = 5.0
 
 
 def _defer(connection: Connection, openings: Mapping[UUID, datetime]) -> None:
+    if not openings:
+        return
     connection.execute(
         "update flow_action_logs as logs set due_at = deferrals.due_at, micro_batch_id = null, updated_at = now()"
         " from unnest(%s::uuid[], %s::timestamptz[]) as deferrals (action_log_id, due_at)"

@@ -11,7 +11,7 @@ set
     is_parked = false,
     updated_at = now()
 from
-    unnest(%(action_log_ids)s::uuid[], %(requests)s::jsonb[]) as intents (action_log_id, request),
+    unnest(%(action_log_ids)b::uuid[], %(requests)b::jsonb[]) as intents (action_log_id, request),
     flow_executions as executions,
     auto_engagement_flows as flows,
     contacts

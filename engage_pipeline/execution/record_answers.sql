@@ -1,6 +1,7 @@
 -- record_answers: sending -> sent | success | failed | unknown, back to pending (nothing was sent), or still sending (to be asked
 -- about). A final status has no due_at; the log leaves its batch in every case. What was put off in an execution that was
 -- cancelled meanwhile is skipped: nobody will send it. Executions are locked before their logs, as in select_due_logs.
+-- `is true` keeps the status from serving as a way in: the index of what is in flight is full of dead entries meanwhile.
 with held as (
     select
         id,
@@ -10,7 +11,7 @@ with held as (
         id in (
             select logs.execution_id
             from flow_action_logs as logs
-            where logs.id = any(%(action_log_ids)s::uuid[])
+            where logs.id = any(%(action_log_ids)b::uuid[])
         )
     order by id
     for no key update
@@ -27,12 +28,12 @@ answers as (
         given.error_message,
         given.result_data
     from unnest(
-        %(action_log_ids)s::uuid[],
-        %(statuses)s::text[],
-        %(provider_message_ids)s::text[],
-        %(outcomes)s::text[],
-        %(error_messages)s::text[],
-        %(results)s::jsonb[],
+        %(action_log_ids)b::uuid[],
+        %(statuses)b::text[],
+        %(provider_message_ids)b::text[],
+        %(outcomes)b::text[],
+        %(error_messages)b::text[],
+        %(results)b::jsonb[],
         %(due_ats)s::timestamptz[]
     ) as given (action_log_id, status, provider_message_id, outcome, error_message, result_data, due_at)
     inner join flow_action_logs as logs on given.action_log_id = logs.id
@@ -65,5 +66,5 @@ set
     micro_batch_id = null,
     updated_at = now()
 from answers
-where logs.id = answers.action_log_id and logs.status = 'sending'
+where logs.id = answers.action_log_id and (logs.status = 'sending') is true
 returning logs.status

@@ -1,30 +1,38 @@
 -- select_due_logs: the pending logs of one batch and action type that are due, oldest first, locked until the claim commits
 -- Executions are locked before their logs and in the order of their ids, here and wherever both are written: a cancellation
 -- then waits for a claim, or the claim for it, and neither dies of a deadlock.
--- Of a tenant no more is given than its account's budget allows; the rest stays due.
-with candidates as (
+-- Of a tenant no more is read than its account's budget allows; the rest stays due.
+with due as (
     select
-        logs.id,
-        logs.execution_id,
-        logs.due_at,
-        executions.user_id,
-        row_number() over (partition by executions.user_id order by logs.due_at, logs.id) as turn
-    from flow_action_logs as logs
-    inner join flow_executions as executions on logs.execution_id = executions.id
-    inner join auto_engagement_flows as flows on executions.flow_id = flows.id
+        candidates.id,
+        candidates.execution_id
+    from unnest(%(user_ids)s::uuid[], %(limits)s::int[]) as given (user_id, most)
+    cross join lateral (
+        select
+            logs.id,
+            logs.execution_id,
+            logs.due_at
+        from flow_action_logs as logs
+        inner join flow_executions as executions on logs.execution_id = executions.id
+        inner join auto_engagement_flows as flows on executions.flow_id = flows.id
+        where
+            logs.micro_batch_id = %(micro_batch_id)s
+            and logs.action_type = %(action_type)s
+            and logs.user_id = given.user_id
+            and logs.status = 'pending'
+            and logs.due_at <= %(now)s
+            and executions.status in ('pending', 'running')
+            and flows.is_enabled
+        order by logs.due_at, logs.id
+        limit given.most
+    ) as candidates
     where
-        logs.micro_batch_id = %(micro_batch_id)s
-        and logs.action_type = %(action_type)s
-        and logs.status = 'pending'
-        and logs.due_at <= %(now)s
-        and executions.status in ('pending', 'running')
-        and flows.is_enabled
-        and not exists (
+        not exists (
             select 1
             from channel_accounts as accounts
             where
-                accounts.user_id = executions.user_id
-                and accounts.channel = logs.action_type
+                accounts.user_id = given.user_id
+                and accounts.channel = %(action_type)s
                 and accounts.is_active
                 and accounts.paused_at is not null
         )
@@ -32,23 +40,9 @@ with candidates as (
             select 1
             from pauses
             where
-                (pauses.user_id is null or pauses.user_id = logs.user_id)
-                and (pauses.channel is null or pauses.channel = logs.action_type)
+                (pauses.user_id is null or pauses.user_id = given.user_id)
+                and (pauses.channel is null or pauses.channel = %(action_type)s)
         )
-),
-
-limits as (
-    select user_id, most
-    from unnest(%(limited_user_ids)s::uuid[], %(limits)s::int[]) as given (user_id, most)
-),
-
-due as (
-    select
-        candidates.id,
-        candidates.execution_id
-    from candidates
-    left join limits on candidates.user_id = limits.user_id
-    where candidates.turn <= coalesce(limits.most, %(chunk_size)s)
     order by candidates.due_at, candidates.id
     limit %(chunk_size)s
 ),

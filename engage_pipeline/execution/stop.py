@@ -18,6 +18,8 @@ def stop_logs(
 
     Inside the caller's transaction.
     """
+    if not reasons:
+        return
     given = words or {}
     connection.execute(
         load_statement(_HERE, "stop_logs"),

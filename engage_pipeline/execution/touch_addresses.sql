@@ -10,11 +10,11 @@ with given as (
         sha256(convert_to(address, 'UTF8')) as address_sha256,
         held_until
     from unnest(
-        %(action_log_ids)s::uuid[],
-        %(contact_ids)s::uuid[],
-        %(flow_ids)s::uuid[],
+        %(action_log_ids)b::uuid[],
+        %(contact_ids)b::uuid[],
+        %(flow_ids)b::uuid[],
         %(action_orders)s::int[],
-        %(addresses)s::text[],
+        %(addresses)b::text[],
         %(held_untils)s::timestamptz[]
     ) as touch (action_log_id, contact_id, flow_id, action_order, address, held_until)
 ),

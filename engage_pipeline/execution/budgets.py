@@ -47,7 +47,7 @@ class Draw:
     tenants: Sequence[UUID]
     allowances: Mapping[UUID, Allowance]
 
-    def limits(self, chunk_size: int) -> dict[str, list[object]]:
+    def limits(self, chunk_size: int) -> dict[str, Sequence[object]]:
         """Parameters of select_due_logs: the tenants, and how many logs of each it may give."""
         limits = [
             self.allowances[user_id].allowed if user_id in self.allowances else chunk_size for user_id in self.tenants

@@ -7,10 +7,11 @@ FILE ?=
 REGION ?= US
 ROWS ?= 1000000
 LOGS ?= 10000000
+CONTACTS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint check bench-analytics bench-intake bench-match bench-webhooks bench-dispatch bench-latency soak
-.PHONY: lock stop clean
+.PHONY: help demo dev test lint check bench-analytics bench-api bench-intake bench-match bench-webhooks bench-dispatch
+.PHONY: bench-latency soak lock stop clean
 
 help:
 	@echo "make demo [FILE=leads.csv] [REGION=US]  the whole pipeline once, on generated leads or a file of yours"
@@ -18,6 +19,7 @@ help:
 	@echo "make test                               every test"
 	@echo "make lint                               ruff, mypy, import-linter"
 	@echo "make bench-intake [ROWS=1000000]        how fast lead files become contacts, beside a floor and a row loop"
+	@echo "make bench-api [CONTACTS=1000000]       requests per second of the API, beside a bare endpoint with the same statements"
 	@echo "make bench-webhooks                     events of providers taken, stored and applied"
 	@echo "make bench-match                        contacts matched per second, beside six peers and a floor"
 	@echo "make bench-dispatch                     actions sent per second, beside a bare loop and a worker that goes row by row"
@@ -70,6 +72,9 @@ lock: $(READY)
 # The peers are no part of the product, so they are not in the lock file.
 bench-webhooks: $(READY)
 	@$(BIN)/python -m benchmarks.webhooks
+
+bench-api: $(READY)
+	@$(BIN)/python -m benchmarks.api --contacts $(CONTACTS)
 
 bench-analytics: $(READY)
 	@$(BIN)/python -m benchmarks.analytics --rows $(LOGS)

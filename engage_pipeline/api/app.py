@@ -1,12 +1,13 @@
 """Assembles the API, and puts it beside the webhook application in one ASGI application."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 
@@ -130,8 +131,17 @@ def create_app(settings: Settings, url: str) -> Starlette:
             yield
 
     app = Starlette(routes=list(webhooks.routes), lifespan=lifespan)
-    app.mount("/", api)
+    # Whatever the webhooks do not know; a mount would miss paths with a line break, and answer in plain text.
+    app.router.default = api
     return app
+
+
+def _models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """The API's own models."""
+    for model in base.__subclasses__():
+        if model.__module__.startswith(f"{__package__}."):
+            yield model
+        yield from _models(model)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
@@ -144,5 +154,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas["Problem"] = problem
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
+        # The framework leaves out what is null, of examples too, where it is part of what is shown.
+        for model in _models(BaseModel):
+            extra = model.model_config.get("json_schema_extra")
+            if model.__name__ in schemas and isinstance(extra, dict):
+                schemas[model.__name__] |= extra
         app.openapi_schema = document
     return app.openapi_schema

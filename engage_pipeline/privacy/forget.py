@@ -53,8 +53,8 @@ class ForgetReport:
 
 
 def forget_contact(connection: Connection, settings: Settings, contact_id: UUID, *, now: datetime) -> ForgetReport:
-    """Erase a person: the contact's row but for its id, what its action logs and providers' events say of it, its rows
-    in quarantine and in the files of its tenant. Its open executions end.
+    """Erase a person: the contact's row but for its id, what its action logs, providers' events and kept answers of the
+    API say of it, its rows in quarantine and in the files of its tenant. Its open executions end.
 
     The suppression list keeps keyed hashes of the phone, e-mail and id, so that the person stays suppressed when
     uploaded again. Other contacts with the same address stay, and are suppressed on every channel. Doing it again
@@ -78,6 +78,10 @@ def forget_contact(connection: Connection, settings: Settings, contact_id: UUID,
         connection.execute(
             load_statement(_HERE, "erase_events"),
             {"contact_id": contact_id, "user_id": person.user_id, **_needles(person)},
+        )
+        connection.execute(
+            load_statement(_HERE, "erase_api_answers"),
+            {"user_id": person.user_id, "needles": [str(contact_id), *_needles(person)["needles"]]},
         )
         rejected_row_count = _erase_rejected_rows(connection, person)
         _suppress(connection, settings, person, now=now)

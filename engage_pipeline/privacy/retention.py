@@ -19,6 +19,7 @@ class RetentionReport:
     log_count: int
     event_count: int
     file_count: int
+    api_answer_count: int
 
     def as_counts(self) -> dict[str, int]:
         """Flat counts, for metadata."""
@@ -27,7 +28,8 @@ class RetentionReport:
 
 def apply_retention(connection: Connection, settings: Settings, *, now: datetime) -> RetentionReport:
     """Clear what is older than its days: the text of rejected rows, requests and what came of them, the bodies of
-    applied provider events, and lead files that are done with. Doing it again clears nothing.
+    applied provider events, lead files that are done with, and answers that the API would repeat. Doing it again clears
+    nothing.
 
     Rows keep their place in the books: of a rejected row line and reason stay, of an action log status and outcome. Of
     held uploads everything is kept until they are released or discarded.
@@ -42,7 +44,10 @@ def apply_retention(connection: Connection, settings: Settings, *, now: datetime
         load_statement(_HERE, "clear_events"), {"before": now - timedelta(days=settings.keep_provider_events_days)}
     ).rowcount
     files = _delete_files(settings, now - timedelta(days=settings.keep_files_days))
-    return RetentionReport(rejected_rows, logs, events, files)
+    answers = connection.execute(
+        "delete from idempotency_keys where created_at < %s", [now - timedelta(hours=settings.keep_api_answers_hours)]
+    ).rowcount
+    return RetentionReport(rejected_rows, logs, events, files, answers)
 
 
 def _delete_files(settings: Settings, before: datetime) -> int:

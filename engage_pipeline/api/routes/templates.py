@@ -150,7 +150,7 @@ def read(
 @router.put(
     "/{channel}/{name}",
     response_model=TemplateOut,
-    responses=answers(400, 401, 403, 413, 415, 422, 429, 503),
+    responses=answers(400, 401, 403, 404, 413, 415, 422, 429, 503),
     summary="Save a template",
 )
 def save(caller: Editor, channel: Channel, name: Name, given: TemplateIn) -> Response:

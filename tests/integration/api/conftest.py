@@ -10,6 +10,8 @@ from uuid import UUID
 import pytest
 from starlette.testclient import TestClient
 
+from engage_pipeline.analytics.models import MODELS_FOLDER
+from engage_pipeline.analytics.warehouse import build_warehouse
 from engage_pipeline.api.app import create_app
 from engage_pipeline.api.tokens import Role, issue_token
 from engage_pipeline.clock import utc_now
@@ -71,6 +73,18 @@ class Api:
 
     def post(self, path: str, json: Any = None, **request: Any) -> Any:
         return self.call("POST", path, json=json, **request)
+
+    def publish_warehouse(self) -> None:
+        """The warehouse as it would be now."""
+        build_warehouse(self.url, self.settings.warehouse, models_folder=MODELS_FOLDER, now=utc_now())
+
+    def report_of_daemon(self, seconds_ago: float = 0) -> None:
+        """What Dagster's daemon leaves in its own table."""
+        self.connection.execute("create table if not exists dagster.daemon_heartbeats (timestamp timestamp not null)")
+        self.connection.execute(
+            "insert into dagster.daemon_heartbeats values ((now() at time zone 'UTC') - %s)",
+            [timedelta(seconds=seconds_ago)],
+        )
 
     def new_flow(self, name: str = "Website leads", priority: int = 0, *, tenant: str = "acme", **fields: Any) -> UUID:
         """Create a flow over the API; its id."""

@@ -4,7 +4,9 @@ from uuid import uuid4
 
 import pytest
 
+from engage_pipeline.clock import utc_now
 from engage_pipeline.execution.batches import form_batches
+from engage_pipeline.privacy.forget import forget_contact
 from tests.integration.api.conftest import Api
 
 CONTACTS = "/api/contacts"
@@ -146,10 +148,15 @@ def test_a_contact_that_nobody_has_is_not_found(api: Api):
         assert (answer.status_code, answer.json()["code"]) == (404, "no-contact"), path
 
 
-def test_somebody_who_was_forgotten_comes_back_suppressed(api: Api):
-    from engage_pipeline.clock import utc_now
-    from engage_pipeline.privacy.forget import forget_contact
+def test_a_kept_answer_goes_with_the_person_that_it_names(api: Api):
+    for email in ("ada@example.com", "bob@example.com"):
+        api.post(CONTACTS, {"email": email}, headers={"Idempotency-Key": email})
+    ada = api.get(CONTACTS, params={"email": "ada@example.com"}).json()["items"][0]["id"]
+    forget_contact(api.connection, api.settings, ada, now=utc_now())
+    assert api.connection.execute("select key from idempotency_keys").fetchall() == [("bob@example.com",)]
 
+
+def test_somebody_who_was_forgotten_comes_back_suppressed(api: Api):
     first = api.post(CONTACTS, ADA).json()["id"]
     forget_contact(api.connection, api.settings, first, now=utc_now())
     back = api.post(CONTACTS, ADA)

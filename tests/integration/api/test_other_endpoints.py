@@ -4,9 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from engage_pipeline.analytics.models import MODELS_FOLDER
-from engage_pipeline.analytics.warehouse import build_warehouse
-from engage_pipeline.clock import utc_now
 from engage_pipeline.execution.brake import pause
 from tests.integration.api.conftest import EXECUTIONS, FLOWS, Api, flow
 from tests.integration.api.world import make_theirs
@@ -143,18 +140,13 @@ def test_an_unknown_action_is_resolved_by_a_person(api: Api):
     assert answer["action_logs"][0]["outcome"] == "delivered"
 
 
-def build(api: Api) -> None:
-    """Publish the warehouse as it would be now."""
-    build_warehouse(api.url, api.settings.warehouse, models_folder=MODELS_FOLDER, now=utc_now())
-
-
 @pytest.fixture
 def warehouse(api: Api) -> Path:
     """A published warehouse with an execution of each of two tenants."""
     for tenant in ("acme", "other"):
         flow_id = api.new_flow(f"Flow of {tenant}", tenant=tenant)
         api.new_execution(flow_id, api.new_contact("ada@example.com", tenant=tenant), tenant=tenant)
-    build(api)
+    api.publish_warehouse()
     return api.settings.warehouse
 
 
@@ -191,7 +183,7 @@ def test_every_mart_shows_the_tenants_rows_only(api: Api, warehouse: Path):
 
 def test_a_warehouse_that_is_published_anew_is_read_anew(api: Api, warehouse: Path):
     before = api.get("/api/statistics/flow_success_rates").json()["as_of"]
-    build(api)
+    api.publish_warehouse()
     assert api.get("/api/statistics/flow_success_rates").json()["as_of"] > before
 
 
@@ -215,6 +207,14 @@ def test_health_says_what_is_not_well(api: Api):
         "status": "not ready",
         "checks": {"database": "ok", "migrations": "ok", "daemon": "Dagster has never run here"},
     }
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(5, 200), (600, 503)])
+def test_a_daemon_that_reports_makes_the_installation_ready(api: Api, seconds: int, status: int):
+    api.report_of_daemon(seconds)
+    answer = api.client.get("/api/health")
+    assert answer.status_code == status
+    assert (answer.json()["status"] == "ready") is (status == 200)
 
 
 def test_figures_are_for_admins_and_name_templates_of_paths(api: Api):

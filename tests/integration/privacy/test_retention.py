@@ -34,11 +34,15 @@ async def test_old_requests_rows_and_files_go_and_the_facts_stay(world: World, t
         # A copy keeps the modification time of its original; that one was put here today counts.
         os.utime(file, (0, 0))
 
+    world.connection.execute(
+        "insert into idempotency_keys (user_id, key, request_sha256) values (%s, 'key', '')", [world.tenant.user_id]
+    )
     assert set(apply_retention(world.connection, settings, now=utc_now()).as_counts().values()) == {0}
     later = utc_now() + timedelta(days=91)
     report = apply_retention(world.connection, settings, now=later)
     assert (report.rejected_row_count, report.log_count, report.file_count) == (1, 0, 2)
     assert [file.exists() for file in files] == [False, False, True, True]
+    assert report.api_answer_count == 1
     rows = world.connection.execute("select line_number, raw_row, reason from rejected_rows order by 1").fetchall()
     assert rows == [(2, [], "why"), (3, ["x"], "why")]
 

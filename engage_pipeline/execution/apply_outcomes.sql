@@ -10,7 +10,7 @@ with held as (
         id in (
             select logs.execution_id
             from flow_action_logs as logs
-            where logs.id = any(%(action_log_ids)s::uuid[])
+            where logs.id = any(%(action_log_ids)b::uuid[])
         )
     order by id
     for no key update
@@ -39,13 +39,13 @@ told as (
             else logs.status
         end as status
     from unnest(
-        %(action_log_ids)s::uuid[],
-        %(outcomes)s::text[],
-        %(statuses)s::text[],
-        %(ranks)s::int[],
-        %(occurred_ats)s::timestamptz[],
-        %(provider_message_ids)s::text[],
-        %(details)s::jsonb[],
+        %(action_log_ids)b::uuid[],
+        %(outcomes)b::text[],
+        %(statuses)b::text[],
+        %(ranks)b::int[],
+        %(occurred_ats)b::timestamptz[],
+        %(provider_message_ids)b::text[],
+        %(details)b::jsonb[],
         %(costs)s::numeric[],
         %(seconds)s::numeric[]
     ) as given (

@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from engage_pipeline.channels.answers import ProviderOutcome
@@ -56,17 +58,27 @@ def record_outcomes(connection: Connection, outcomes: Sequence[ProviderOutcome],
 
 
 def _logs_by_key(connection: Connection, outcomes: Sequence[ProviderOutcome]) -> dict[str, UUID]:
-    """Action log id and provider message id, as text -> the log."""
-    rows = connection.execute(
-        "select id, provider_message_id from flow_action_logs"
-        " where id = any(%s::uuid[]) or provider_message_id = any(%s::text[])",
+    """Action log id and provider message id, as text -> the log. A message id is looked up where no id of ours is
+    known: applied events carry ours."""
+    known = _found(connection, "id", [each.action_log_id for each in outcomes if each.action_log_id is not None])
+    by_message = _found(
+        connection,
+        "provider_message_id",
         [
-            [outcome.action_log_id for outcome in outcomes if outcome.action_log_id is not None],
-            [outcome.provider_message_id for outcome in outcomes if outcome.provider_message_id is not None],
+            each.provider_message_id
+            for each in outcomes
+            if each.provider_message_id is not None and each.action_log_id not in known
         ],
-    ).fetchall()
-    by_message = {message_id: log_id for log_id, message_id in rows if message_id is not None}
-    return {**by_message, **{str(log_id): log_id for log_id, _ in rows}}
+    )
+    return {**by_message, **{str(log_id): log_id for log_id in known}}
+
+
+def _found(connection: Connection, column: str, values: Sequence[object]) -> dict[Any, UUID]:
+    """Value of the column -> the log."""
+    if not values:
+        return {}
+    statement = sql.SQL("select {0}, id from flow_action_logs where {0} = any(%b)").format(sql.Identifier(column))
+    return dict(connection.execute(statement, [list(values)]).fetchall())
 
 
 def _apply(connection: Connection, best: dict[UUID, ProviderOutcome], *, now: datetime) -> list[tuple[UUID, UUID]]:

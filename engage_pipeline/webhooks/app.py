@@ -5,6 +5,7 @@ a path, which holds the token.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -50,6 +51,10 @@ class WebhookApp:
 
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            self._writer.start()
+            # Without a database it starts all the same, and answers 5xx until there is one.
+            with contextlib.suppress(psycopg.Error):
+                await self._endpoints.read()
             yield
             await self._writer.close()
 
@@ -73,7 +78,10 @@ class WebhookApp:
         return response
 
     async def _received(self, request: Request) -> tuple[Response, str]:
-        endpoint = await self._endpoint(request)
+        try:
+            endpoint = await self._endpoint(request)
+        except psycopg.Error:
+            return _refusal(503, "not stored, send it again"), "no database"
         webhooks = None if endpoint is None else PROVIDERS[endpoint.provider].webhooks
         if endpoint is None or webhooks is None:
             return _refusal(404, "not found"), "no such path"
@@ -99,7 +107,10 @@ class WebhookApp:
 
     async def _shake_hands(self, request: Request) -> Response:
         """Meta's verification: the challenge comes back when the token is the account's."""
-        endpoint, query = await self._endpoint(request), request.query_params
+        try:
+            endpoint, query = await self._endpoint(request), request.query_params
+        except psycopg.Error:
+            return _refusal(503, "try again in a minute")
         expected = "" if endpoint is None else endpoint.credentials.get("verify_token", "")
         given = query.get("hub.verify_token", "")
         if query.get("hub.mode") != "subscribe" or not expected:

@@ -110,7 +110,7 @@ def apply_events(
     with connection.transaction():
         # Another tick may have been at the same events since they were read; whoever locks them first applies them.
         held = connection.execute(
-            "select id from provider_events where id = any(%s) and due_at is not null"
+            "select id from provider_events where id = any(%b) and due_at is not null"
             " order by id for update skip locked",
             [[event.event_id for event in events]],
         ).fetchall()
@@ -241,7 +241,7 @@ def _logs_by_our_id(connection: Connection, pairs: _Pairs) -> _Found:
     given = [told.action_log_id for _, told in pairs if told.action_log_id is not None]
     rows = connection.execute(
         "select logs.id, executions.user_id from flow_action_logs as logs"
-        " inner join flow_executions as executions on executions.id = logs.execution_id where logs.id = any(%s)",
+        " inner join flow_executions as executions on executions.id = logs.execution_id where logs.id = any(%b)",
         [given],
     ).fetchall()
     tenants: dict[UUID, UUID] = dict(rows)

@@ -4,7 +4,7 @@ select distinct on (given.position)
     given.position,
     logs.id,
     executions.user_id
-from unnest(%(positions)s::int[], %(message_ids)s::text[], %(channels)s::text[], %(user_ids)s::uuid[])
+from unnest(%(positions)b::int[], %(message_ids)b::text[], %(channels)b::text[], %(user_ids)b::uuid[])
     as given (position, provider_message_id, channel, user_id)
 inner join flow_action_logs as logs
     on given.provider_message_id = logs.provider_message_id

@@ -6,7 +6,7 @@ select
     given.body,
     given.delivery_count
 from unnest(
-    %(account_ids)s::uuid[], %(event_keys)s::text[], %(bodies)s::text[], %(counts)s::int[]
+    %(account_ids)b::uuid[], %(event_keys)b::text[], %(bodies)b::text[], %(counts)b::int[]
 ) as given (account_id, event_key, body, delivery_count)
 on conflict (account_id, event_key) do update
 set delivery_count = provider_events.delivery_count + excluded.delivery_count

@@ -1,6 +1,7 @@
 """Stores events for many requests in one commit: each caller returns once its own events are durable."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,12 +47,16 @@ class EventWriter:
         """
         if not events:
             return
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
+        self.start()
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(account_id, events, stored))
         self._arrived.set()
         await stored
+
+    def start(self) -> None:
+        """Begin to connect, so that the first event does not wait for it."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
         """End the task; what still waits is told that it was not stored."""
@@ -64,6 +69,8 @@ class EventWriter:
         connection: psycopg.AsyncConnection | None = None
         batch: list[_Waiting] = []
         try:
+            with contextlib.suppress(psycopg.Error):  # the next event tries again, and its sender is told
+                connection = await self._connect()
             while True:
                 await self._arrived.wait()
                 batch, self._waiting = self._waiting[:_MOST_IN_ONE_COMMIT], self._waiting[_MOST_IN_ONE_COMMIT:]
@@ -71,9 +78,7 @@ class EventWriter:
                     self._arrived.clear()
                 try:
                     if connection is None or connection.closed:
-                        connection = await psycopg.AsyncConnection.connect(
-                            self._url, autocommit=True, application_name="engage webhooks", connect_timeout=5
-                        )
+                        connection = await self._connect()
                     await _insert(connection, batch)
                 except psycopg.Error as error:
                     _fail(batch, StoreUnavailable(type(error).__name__))
@@ -86,6 +91,11 @@ class EventWriter:
             _fail(batch, StoreUnavailable("the application is closing"))
             if connection is not None:
                 await connection.close()
+
+    async def _connect(self) -> psycopg.AsyncConnection:
+        return await psycopg.AsyncConnection.connect(
+            self._url, autocommit=True, application_name="engage webhooks", connect_timeout=5
+        )
 
 
 def _fail(batch: Sequence[_Waiting], error: StoreUnavailable) -> None:

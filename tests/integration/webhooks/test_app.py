@@ -6,6 +6,8 @@ import logging
 
 import pytest
 
+from engage_pipeline.webhooks import endpoints
+
 BODIES = {
     "bolna": b'{"id": "e-1", "status": "ringing", "created_at": "2026-11-24T10:00:00"}',
     "whatsapp": json.dumps(
@@ -152,3 +154,27 @@ async def test_the_log_and_the_table_show_no_token(hooks, caplog):
     assert not any(key.token[:8] in line or key.secret in line for line in ours)
     dump = hooks.connection.execute("select accounts::text from channel_accounts as accounts").fetchall()
     assert not any(key.token in row or key.secret in row for (row,) in dump)
+
+
+async def test_known_paths_are_read_again_while_requests_go_on(hooks, monkeypatch):
+    key = hooks.key("resend")
+    assert (await hooks.post("resend", BODIES["resend"], key=key)).status_code == 200
+    monkeypatch.setattr(endpoints, "_FRESH_SECONDS", 0.0)
+    hooks.connection.execute("update channel_accounts set webhook_token_sha256 = id::text")
+    statuses = []
+    while 404 not in statuses:
+        statuses.append((await hooks.post("resend", BODIES["resend"], key=key)).status_code)
+        assert len(statuses) < 200
+        await asyncio.sleep(0.01)
+    assert set(statuses) == {200, 404}
+
+
+async def test_without_a_database_a_known_path_is_answered_for_a_minute_and_then_not(hooks, monkeypatch):
+    key = hooks.key("resend")
+    assert (await hooks.post("resend", BODIES["resend"], key=key)).status_code == 200
+    monkeypatch.setattr(endpoints, "_FRESH_SECONDS", 0.0)
+    hooks.connection.execute("alter table channel_accounts rename to elsewhere")
+    assert (await hooks.post("resend", BODIES["resend"], key=key)).status_code == 200
+    monkeypatch.setattr(endpoints, "_OLDEST_SECONDS", 0.0)
+    assert (await hooks.post("resend", BODIES["resend"], key=key)).status_code == 503
+    hooks.connection.execute("alter table elsewhere rename to channel_accounts")

@@ -35,6 +35,7 @@ def _channel_op(action_type: str, description: str) -> dg.OpDefinition:
     async def send(
         context: dg.OpExecutionContext, engage: EngageResource, micro_batch: MicroBatchRun, report: Report
     ) -> Report:
+        from engage_pipeline.accounts.alarms import alarms
         from engage_pipeline.accounts.opening import open_channels
         from engage_pipeline.execution.budgets import keep_stated_concurrencies
         from engage_pipeline.execution.dispatch import dispatch_client, dispatch_due
@@ -50,6 +51,10 @@ def _channel_op(action_type: str, description: str) -> dg.OpDefinition:
                 with engage.connect() as connection:
                     keep_stated_concurrencies(connection, stated)
                 counts = (await dispatch_due(engage.url, micro_batch.lease, channel, client, settings)).as_counts()
+            with engage.connect() as connection:
+                standing = alarms(connection, action_type)
+        for alarm in standing:
+            context.log.error(alarm)
         context.add_output_metadata({"micro_batch_id": micro_batch.batch_id, **counts})
         return {**report, action_type: counts}
 

@@ -1,7 +1,7 @@
 """`make bench-webhooks`: how fast providers' events are taken, stored, and applied to the ledger.
 
-Everything runs on an embedded PostgreSQL of its own with its default durability, one after another, and whoever sends is
-on the same machine. A figure is the median of the rounds, each in a database of its own:
+Everything runs on an embedded PostgreSQL of its own with its default durability, one after another. Whoever sends is on
+the same machine. A figure is the median of the rounds, each in a database of its own:
 
 - steady: 200 signed webhooks a second, sent by the clock whether or not the last one was answered; latencies;
 - flood: as many as 32 connections bring; events stored in a minute by the one process of the application;

@@ -33,6 +33,8 @@ def provider_events(context: dg.SensorEvaluationContext, engage: EngageResource)
         polled = poll_overdue(connection, channels, engage.settings, now=utc_now())
     for account_id in report.paused:
         context.log.error(f"account {account_id} is paused; `engage accounts list` says what must be mended")
+    if report.stopped_template_count:
+        context.log.error("a template is stopped; `engage templates list` says what must be mended")
     if not (report.event_count or polled or stopped):
         return dg.SkipReason("no provider has told anything new")
     counts = {

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from engage_pipeline.accounts.errors import InvalidAccount, NoAccount
 from engage_pipeline.accounts.keyring import Keyring
+from engage_pipeline.accounts.stopped import resume_templates
 from engage_pipeline.channels.account import Mode
 from engage_pipeline.channels.registry import PROVIDERS, SANDBOX_PROVIDERS, SANDBOX_SENDER
 from engage_pipeline.channels.sandbox.keys import new_key
@@ -162,6 +163,8 @@ def resume_account(connection: Connection, account_id: UUID) -> None:
 
 
 def _retire(connection: Connection, user_id: UUID, channel: str) -> None:
+    """The channel's next account begins without the last one's refusals of templates."""
+    resume_templates(connection, user_id, channel=channel)
     connection.execute(
         "update channel_accounts set is_active = false where user_id = %s and channel = %s and is_active",
         [user_id, channel],

@@ -11,6 +11,7 @@ import yaml
 from psycopg.types.json import Jsonb
 
 from engage_pipeline.accounts.errors import NoTemplate
+from engage_pipeline.accounts.stopped import resume_templates
 from engage_pipeline.channels.templates import InvalidTemplate, Template
 from engage_pipeline.database.connections import Connection
 
@@ -74,6 +75,8 @@ def save_templates(connection: Connection, user_id: UUID, templates: Sequence[Te
                     Jsonb(dict(template.defaults)),
                 ],
             )
+            # What was refused is not what will be sent from now on.
+            resume_templates(connection, user_id, template_id=template.name, channel=template.channel)
             saved.append(Template(template.name, template.channel, template.content, template.defaults, version))
     return saved
 

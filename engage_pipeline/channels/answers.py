@@ -34,12 +34,14 @@ class TryLater:
     Attributes:
         pauses_account: what a person must mend before the account can send anything at all; None when it is not that.
         is_throttled: the account as a whole sends too fast.
+        stops_template: what a person must mend before this one template can be sent at all; None when it is not that.
     """
 
     reason: str
     retry_after_seconds: float | None = None
     pauses_account: str | None = None
     is_throttled: bool = False
+    stops_template: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,5 +94,13 @@ class AccountTrouble:
     reason: str
 
 
-Told = ProviderOutcome | OptOut | AccountTrouble
+@dataclass(frozen=True)
+class TemplateTrouble:
+    """What a person must mend before the template of the request that the same event names can be sent to anybody."""
+
+    code: str
+    reason: str
+
+
+Told = ProviderOutcome | OptOut | AccountTrouble | TemplateTrouble
 """What one event of a provider can tell."""

@@ -44,14 +44,16 @@ class Router:
         return None if channel is None else channel.address(recipient)
 
     def prepare(self, recipient: Recipient, action_config: Mapping[str, Any], *, reference: str) -> Request | Skip:
-        """The tenant's account and its request."""
+        """The tenant's account, the template that the action names, if it names one, and the request."""
         channel = self._channel_of(recipient)
         if channel is None or recipient.user_id is None:
             return Skip("no_account", "the tenant has no account for this channel")
         message = channel.prepare(recipient, action_config, reference=reference)
         if isinstance(message, Skip):
             return message
-        return {"account_id": str(self.active[recipient.user_id]), "message": message}
+        template_id = action_config.get("template_id")
+        named = {} if template_id is None else {"template_id": str(template_id)}
+        return {"account_id": str(self.active[recipient.user_id]), **named, "message": message}
 
     async def send(self, client: httpx.AsyncClient, request: Request, *, reference: str) -> Answer:
         """By the account that the request names."""

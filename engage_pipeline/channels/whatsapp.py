@@ -21,6 +21,7 @@ from engage_pipeline.channels.answers import (
     OptOut,
     ProviderOutcome,
     Refused,
+    TemplateTrouble,
     Told,
     TryLater,
     Unknown,
@@ -224,8 +225,12 @@ def _status(status: Mapping[str, Any]) -> list[Told]:
             is_opt_out=outcome == "opted_out",
         )
     ]
-    trouble = [code for code in codes if whatsapp_errors.kind_of(code) == "misconfigured"]
-    return [*told, *(AccountTrouble(str(code), whatsapp_errors.meaning(code)) for code in trouble[:1])]
+    for code in codes:
+        if whatsapp_errors.kind_of(code) == "misconfigured":
+            return [*told, AccountTrouble(str(code), whatsapp_errors.meaning(code))]
+        if whatsapp_errors.kind_of(code) == "misconfigured_template":
+            return [*told, TemplateTrouble(str(code), whatsapp_errors.meaning(code))]
+    return told
 
 
 def _asks_to_stop(message: Mapping[str, Any]) -> bool:
@@ -294,6 +299,8 @@ def _without_acceptance(response: httpx.Response, body: dict[str, Any]) -> Answe
     kind = None if code is None else whatsapp_errors.kind_of(code)
     if code is not None and kind == "misconfigured":
         return TryLater(reason, pauses_account=f"WhatsApp {code}: {whatsapp_errors.meaning(code)}")
+    if code is not None and kind == "misconfigured_template":
+        return TryLater(reason, stops_template=f"WhatsApp {code}: {whatsapp_errors.meaning(code)}")
     if kind in ("back_off", "retry_later") or asks_to_wait(response):
         # One person's limits say nothing about the account's.
         is_throttled = code not in (131049, 131056)

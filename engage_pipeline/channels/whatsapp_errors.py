@@ -6,7 +6,15 @@ The sorting is a reading: Meta says what happened, not what to do.
 from collections.abc import Mapping
 from typing import Literal
 
-Kind = Literal["back_off", "retry_later", "give_up", "suppress", "misconfigured", "nobody_knows"]
+Kind = Literal[
+    "back_off",
+    "retry_later",
+    "give_up",
+    "suppress",
+    "misconfigured",
+    "misconfigured_template",
+    "nobody_knows",
+]
 
 BACK_OFF: Mapping[int, float | None] = {
     4: None,  # the app's call limit
@@ -44,15 +52,21 @@ MISCONFIGURED: Mapping[int, str] = {
     131045: "the sending number is not registered",
     131063: "marketing is disabled for the Cloud API",
     131064: "the limit of template violations is reached",
+    133010: "the sending number is not registered",
+    133016: "too many registrations of the sending number",
+}
+"""What a person must mend before anything can be sent; codes 200 to 299 too."""
+
+MISCONFIGURED_TEMPLATE: Mapping[int, str] = {
+    132000: "the number of parameters differs from the template's",
     132001: "the template does not exist in this language, or is not approved",
     132007: "the template violates a policy",
     132015: "the template is paused for its quality",
     132016: "the template is disabled for its quality",
     132068: "the template's flow is blocked",
-    133010: "the sending number is not registered",
-    133016: "too many registrations of the sending number",
 }
-"""What a person must mend before anything can be sent; codes 200 to 299 too."""
+"""What a person must mend before one template can be sent to anybody; the account's other templates are sound. 132000
+is one of them, since what a template takes is the same for every contact."""
 
 GIVE_UP: Mapping[int, str] = {
     100: "a parameter is invalid",
@@ -68,7 +82,6 @@ GIVE_UP: Mapping[int, str] = {
     131052: "the media could not be fetched",
     131053: "the media could not be uploaded",
     131062: "the recipient's id is not supported",
-    132000: "the number of parameters differs from the template's",
     132005: "the text is too long once translated",
     132008: "a parameter's value does not fit the template",
     132012: "a parameter's form does not fit the template",
@@ -81,6 +94,8 @@ def kind_of(code: int) -> Kind | None:
     """What the code asks of us; None for one that Meta's pages did not list."""
     if code in MISCONFIGURED or 200 <= code <= 299:
         return "misconfigured"
+    if code in MISCONFIGURED_TEMPLATE:
+        return "misconfigured_template"
     if code in BACK_OFF:
         return "back_off"
     if code in RETRY_LATER:
@@ -94,5 +109,5 @@ def kind_of(code: int) -> Kind | None:
 
 def meaning(code: int) -> str:
     """The code in words, without the provider's own."""
-    known = MISCONFIGURED.get(code) or GIVE_UP.get(code) or SUPPRESS.get(code)
+    known = MISCONFIGURED.get(code) or MISCONFIGURED_TEMPLATE.get(code) or GIVE_UP.get(code) or SUPPRESS.get(code)
     return known or ("the app lacks a permission" if 200 <= code <= 299 else f"WhatsApp's error {code}")

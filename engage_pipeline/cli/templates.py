@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from engage_pipeline.accounts.recipients import find_recipient
+from engage_pipeline.accounts.stopped import list_stopped, resume_templates
 from engage_pipeline.accounts.templates import find_template, list_saved, read_template_file, save_templates
 from engage_pipeline.channels.protocol import Skip
 from engage_pipeline.database.connections import connect, database_url
@@ -17,7 +19,7 @@ from engage_pipeline.matching.explain import NoContact
 from engage_pipeline.settings import load_settings
 
 out = Console(highlight=False)
-app = typer.Typer(help="Message templates: list, show, preview, apply.", no_args_is_help=True)
+app = typer.Typer(help="Message templates: list, show, preview, apply, resume.", no_args_is_help=True)
 
 Tenant = Annotated[str, typer.Option(help="Whose templates.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -25,10 +27,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 @app.command("list")
 def list_all(tenant: Tenant = "demo", as_json: AsJson = False) -> None:
-    """The tenant's templates in their newest versions, with the values that each needs."""
+    """The tenant's templates in their newest versions, with the values that each needs, and what stops one.
+
+    A stopped template may also be one of the provider's own, which is not saved here.
+    """
     with connect(database_url(load_settings())) as connection:
-        saved = list_saved(connection, find_tenant(connection, tenant).user_id)
+        user_id = find_tenant(connection, tenant).user_id
+        saved, stopped = list_saved(connection, user_id), list_stopped(connection, user_id)
     if as_json:
+        reasons = {(each.channel, each.template_id): each.reason for each in stopped}
         rows = [
             {
                 "name": each.template.name,
@@ -36,8 +43,13 @@ def list_all(tenant: Tenant = "demo", as_json: AsJson = False) -> None:
                 "version": each.template.version,
                 "variables": sorted(each.template.variables),
                 "created_at": each.created_at.isoformat(),
+                "stopped": reasons.pop((each.template.channel, each.template.name), None),
             }
             for each in saved
+        ]
+        rows += [
+            {"name": name, "channel": channel, "version": None, "stopped": reason}
+            for (channel, name), reason in reasons.items()
         ]
         out.print_json(json.dumps(rows))
         return
@@ -49,6 +61,19 @@ def list_all(tenant: Tenant = "demo", as_json: AsJson = False) -> None:
             template.name, template.channel, str(template.version), needs, f"{each.created_at:%Y-%m-%d %H:%M}"
         )
     out.print(table if saved else "no template yet; `engage templates apply FILE` saves some")
+    for stop in stopped:
+        out.print(f"[bold red]STOPPED[/] {stop.channel} {escape(stop.template_id)}: {escape(stop.reason)}")
+
+
+@app.command()
+def resume(name: str, tenant: Tenant = "demo") -> None:
+    """Send with NAME again, once what its provider refused is mended there. What waited is due again.
+
+    Example: engage templates resume welcome
+    """
+    with connect(database_url(load_settings())) as connection:
+        lifted = resume_templates(connection, find_tenant(connection, tenant).user_id, template_id=name)
+    out.print("resumed" if lifted else f"{name} is not stopped", markup=False)
 
 
 @app.command()

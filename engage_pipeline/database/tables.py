@@ -678,6 +678,18 @@ pauses = Table(
     comment="The emergency brake: while a row is here, nothing it covers begins to be sent.",
 )
 
+stopped_templates = Table(
+    "stopped_templates",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("users.id"), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("template_id", Text, primary_key=True, comment="as actions name it"),
+    Column("reason", Text, nullable=False, comment="what must be mended before it can be sent"),
+    _instant("stopped_at", required=True),
+    _one_of("channel", CHANNELS),
+    comment="Templates that their provider refuses whoever they are for; nothing with them begins to be sent.",
+)
+
 address_touches = Table(
     "address_touches",
     metadata,

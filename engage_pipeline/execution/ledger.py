@@ -16,6 +16,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from engage_pipeline.accounts.stopped import stop_templates, stopped_for
 from engage_pipeline.accounts.store import pause_account
 from engage_pipeline.channels.answers import Accepted, Answer, Refused, TryLater, Unknown
 from engage_pipeline.channels.protocol import Channel, Recipient, Request, Skip
@@ -272,6 +273,8 @@ class _Sorting:
         self.skips: dict[UUID, tuple[UUID, str]] = {}
         self.words: dict[UUID, str] = {}
         self.deferrals: dict[UUID, datetime] = {}
+        self.stopped = stopped_for(connection, {row.user_id for row in rows}, channel.action_type)
+        self.parked: list[UUID] = []
         self.skipped_count: Counter[str] = Counter()
         self.touches: dict[UUID, tuple[_DueLog, str, datetime | None]] = {}
 
@@ -293,6 +296,8 @@ class _Sorting:
             self._skip(row, "no_address")
         elif _is_too_late(flow, row.due_at, now=self.now):
             self._skip(row, "expired")
+        elif (row.user_id, _config(flow, row.action_order).get("template_id")) in self.stopped:
+            self.parked.append(row.action_log_id)
         elif self._is_open(row, flow):
             request = self.channel.prepare(recipient, _config(flow, row.action_order), reference=str(row.action_log_id))
             if isinstance(request, Skip):
@@ -340,10 +345,16 @@ class _Sorting:
             self._skip(self.touches[log_id][0], "same_address")
 
     def write(self) -> None:
-        """Store the skips and the deferrals."""
+        """Store the skips and the deferrals, and park what nobody may send."""
         reasons = {log_id: reason for log_id, (_, reason) in self.skips.items()}
         stop_logs(self.connection, reasons, now=self.now, words=self.words)
         _defer(self.connection, self.deferrals)
+        if self.parked:
+            self.connection.execute(
+                "update flow_action_logs set is_parked = true, micro_batch_id = null, updated_at = now()"
+                " where id = any(%s) and status = 'pending'",
+                [self.parked],
+            )
 
     def _skip(self, row: _DueLog, reason: str) -> None:
         self.skips[row.action_log_id] = (row.execution_id, reason)
@@ -382,6 +393,9 @@ def _verdict(
         case TryLater(reason, _, str()):
             # Nothing more is claimed for a paused account, and that it could not send is no fault of this action.
             return _Verdict("pending", due_at=now, error_message=reason)
+        case TryLater(reason, stops_template=str()):
+            # The template is no fault of this action either; the next claim parks it.
+            return _Verdict("pending", due_at=now + _retry_delay(intent, answer, rng), error_message=reason)
         case TryLater(reason) if intent.attempt_count >= settings.send_limit(channel.action_type):
             return _Verdict("failed", outcome="refused", error_message=reason, result_data={"code": "gave_up"})
         case TryLater(reason):
@@ -411,6 +425,15 @@ def _heed(connection: Connection, answers: Sequence[tuple[Intent, Answer]], *, n
         account_id = intent.request.get("account_id")
         if isinstance(answer, TryLater) and answer.pauses_account is not None and account_id is not None:
             pause_account(connection, UUID(account_id), reason=answer.pauses_account, now=now)
+    stop_templates(
+        connection,
+        {
+            intent.action_log_id: answer.stops_template
+            for intent, answer in answers
+            if isinstance(answer, TryLater) and answer.stops_template is not None
+        },
+        now=now,
+    )
     adapt_budgets(connection, [(intent.request.get("account_id"), answer) for intent, answer in answers], now=now)
     refused = [intent.action_log_id for intent, answer in answers if isinstance(answer, Refused) and answer.is_opt_out]
     if refused:

@@ -14,8 +14,9 @@ from uuid import UUID
 
 import httpx
 
+from engage_pipeline.accounts.stopped import stop_templates
 from engage_pipeline.accounts.store import pause_account
-from engage_pipeline.channels.answers import AccountTrouble, OptOut, ProviderOutcome, Told, TryLater
+from engage_pipeline.channels.answers import AccountTrouble, OptOut, ProviderOutcome, TemplateTrouble, Told, TryLater
 from engage_pipeline.channels.registry import PROVIDERS
 from engage_pipeline.channels.router import Router
 from engage_pipeline.channels.webhooks import UnreadableWebhook
@@ -48,6 +49,7 @@ class ApplyReport:
     opt_out_count: int = 0
     put_off_count: int = 0
     paused: list[UUID] = field(default_factory=list)
+    stopped_template_count: int = 0
 
     @property
     def event_count(self) -> int:
@@ -62,6 +64,7 @@ class ApplyReport:
             "opt_out_count": self.opt_out_count,
             "put_off_count": self.put_off_count,
             "paused_account_count": len(self.paused),
+            "stopped_template_count": self.stopped_template_count,
         }
 
     def add(self, other: "ApplyReport") -> None:
@@ -71,11 +74,13 @@ class ApplyReport:
         self.opt_out_count += other.opt_out_count
         self.put_off_count += other.put_off_count
         self.paused += other.paused
+        self.stopped_template_count += other.stopped_template_count
 
 
 @dataclass
 class _Event:
-    """One stored event while it is applied. Without a `result` it is looked at again at `due_at`."""
+    """One stored event while it is applied, and the action log of its tenant that it is about. Without a `result` it is
+    looked at again at `due_at`."""
 
     event_id: int
     account_id: UUID
@@ -87,6 +92,7 @@ class _Event:
     told: Sequence[Told] = ()
     result: str | None = None
     due_at: datetime | None = None
+    log_id: UUID | None = None
 
 
 def apply_events(
@@ -123,7 +129,7 @@ def _apply(connection: Connection, events: Sequence[_Event], *, now: datetime) -
     outcomes = _matched(connection, events, now=now)
     if outcomes:
         report.outcomes = record_outcomes(connection, outcomes, now=now)
-    wishes, troubles = [], {}
+    wishes, troubles, template_troubles = [], {}, {}
     for event in events:
         for told in event.told:
             report.opt_out_count += isinstance(told, OptOut) or (isinstance(told, ProviderOutcome) and told.is_opt_out)
@@ -132,12 +138,15 @@ def _apply(connection: Connection, events: Sequence[_Event], *, now: datetime) -
                 event.result = event.result or "opted_out"
             elif isinstance(told, AccountTrouble):
                 troubles[event.account_id] = told
+            elif isinstance(told, TemplateTrouble) and event.log_id is not None:
+                template_troubles[event.log_id] = f"{told.code}: {told.reason}"
         if event.result is None and event.due_at is None:
             event.result = "nothing"
     suppress(connection, list(dict.fromkeys(wishes)), now=now)
     for account_id, trouble in troubles.items():
         if pause_account(connection, account_id, reason=f"{trouble.code}: {trouble.reason}", now=now):
             report.paused.append(account_id)
+    report.stopped_template_count = stop_templates(connection, template_troubles, now=now)
     connection.execute(
         load_statement(_HERE, "finish_events"),
         {
@@ -221,7 +230,7 @@ def _matched(connection: Connection, events: Sequence[_Event], *, now: datetime)
     for position, (event, told) in enumerate(pairs):
         log_id, user_id = found.get(position, (None, None))
         if user_id == event.user_id:
-            event.result = "applied"
+            event.result, event.log_id = "applied", log_id
             matched.append(told if told.action_log_id == log_id else replace(told, action_log_id=log_id))
         elif log_id is not None:
             event.result = "other_tenant"

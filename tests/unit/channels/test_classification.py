@@ -139,8 +139,9 @@ KIND_OF_ACTION = {
     "retry": ("nobody_knows",),
     "retry_limited": ("nobody_knows",),
     "stop": ("misconfigured",),
-    "stop_flow": ("misconfigured",),
-    "permanent": ("give_up",),
+    "stop_flow": ("misconfigured_template",),
+    # 132000 too is permanent, for every message with that template.
+    "permanent": ("give_up", "misconfigured_template"),
     "permanent_recipient": ("give_up",),
     "use_template": ("give_up",),
     "suppress_contact": ("suppress",),
@@ -160,6 +161,17 @@ async def test_every_documented_whatsapp_code_is_sorted_and_answered_accordingly
         assert (isinstance(answer, Refused) and answer.is_opt_out) or kind != "suppress"
         assert (isinstance(answer, TryLater) and answer.pauses_account is not None) or kind != "misconfigured"
         assert getattr(answer, "pauses_account", None) is None or kind == "misconfigured"
+        stops_template = getattr(answer, "stops_template", None)
+        assert (stops_template is not None) is (kind == "misconfigured_template")
+
+
+def test_the_codes_that_are_about_one_template():
+    about_one = [
+        row["code"]
+        for row in CODES
+        if isinstance(row["code"], int) and kind_of(row["code"]) == "misconfigured_template"
+    ]
+    assert about_one == [132000, 132001, 132007, 132015, 132016, 132068]
 
 
 def test_there_are_as_many_documented_codes_as_metas_pages_list():

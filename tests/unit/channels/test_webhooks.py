@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engage_pipeline.channels.answers import AccountTrouble, OptOut, ProviderOutcome
+from engage_pipeline.channels.answers import AccountTrouble, OptOut, ProviderOutcome, TemplateTrouble
 from engage_pipeline.channels.bolna import BolnaWebhooks
 from engage_pipeline.channels.registry import PROVIDERS
 from engage_pipeline.channels.resend import ResendWebhooks
@@ -122,16 +122,22 @@ def status(name, **fields):
 
 
 @pytest.mark.parametrize(
-    ("code", "outcome", "pauses"),
-    [(131026, "failed", False), (131049, "failed", False), (131050, "opted_out", False), (131042, "failed", True)],
+    ("code", "outcome", "troubles"),
+    [
+        (131026, "failed", []),
+        (131049, "failed", []),
+        (131050, "opted_out", []),
+        (131042, "failed", [AccountTrouble]),
+        (132015, "failed", [TemplateTrouble]),
+    ],
 )
-def test_a_failed_message_is_told_apart_by_its_code(code, outcome, pauses):
+def test_a_failed_message_is_told_apart_by_its_code(code, outcome, troubles):
     first, *rest = told(
         WhatsAppWebhooks(), status("failed", errors=[{"code": code}], biz_opaque_callback_data=str(LOG))
     )
     assert (first.outcome, first.action_log_id, first.detail["codes"]) == (outcome, LOG, [code])
     assert first.is_opt_out is (code == 131050)
-    assert bool(rest) is pauses
+    assert [type(each) for each in rest] == troubles
 
 
 def inbound(**message):

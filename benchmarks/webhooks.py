@@ -262,6 +262,7 @@ def _fill(connection: Any, events: int) -> None:
         " from flow_action_logs as logs cross join channel_accounts as accounts where accounts.channel = 'email'"
     )
     connection.execute("vacuum analyze")
+    connection.execute("checkpoint")  # what was filled in is not written while events are applied
 
 
 if __name__ == "__main__":

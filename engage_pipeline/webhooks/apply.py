@@ -4,15 +4,18 @@ Applying an event twice changes nothing, so a tick may die anywhere and be repea
 """
 
 import asyncio
+import gc
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import httpx
+from psycopg.rows import TupleRow
 
 from engage_pipeline.accounts.stopped import stop_templates
 from engage_pipeline.accounts.store import pause_account
@@ -105,9 +108,34 @@ def apply_events(
 ) -> ApplyReport:
     """Apply the events that are due, `limit` of them at the most, in one transaction. An empty report: none was due."""
     rows = connection.execute(load_statement(_HERE, "due_events"), {"now": now, "limit": limit}).fetchall()
-    events = [_Event(*row) for row in rows]
-    if not events:
+    if not rows:
         return ApplyReport()
+    with _no_garbage_collection():
+        return _apply_rows(connection, rows, channels, settings, now=now)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Thousands of small objects that all live to the end of a batch make the collector search them over and over:
+    measured, it took half of the time that Python spends on a batch."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _apply_rows(
+    connection: Connection,
+    rows: Sequence[TupleRow],
+    channels: Mapping[str, Router],
+    settings: Settings,
+    *,
+    now: datetime,
+) -> ApplyReport:
+    events = [_Event(*row) for row in rows]
     for event in events:
         _read(event)
     unconfirmed = [event for event in events if _needs_confirmation(event)]

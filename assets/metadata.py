@@ -1,12 +1,8 @@
 """Metadata that a person can use: counts, shares and short preview tables. Ids only, nothing personal."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import dagster as dg
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 PREVIEW_ROWS = 10
 
@@ -20,15 +16,6 @@ def counts_table(counts: Mapping[str, int], *, name: str, count: str = "contacts
             for key, value in sorted(counts.items(), key=lambda item: -item[1])
         ],
         schema=_schema({name: "string", count: "int", "share": "string"}),
-    )
-
-
-def preview(frame: "pd.DataFrame") -> dg.TableMetadataValue:
-    """The first rows of a frame that carries ids and nothing personal, every value as text."""
-    head = frame.head(PREVIEW_ROWS).astype(object).where(frame.head(PREVIEW_ROWS).notna(), "")
-    return dg.MetadataValue.table(
-        [dg.TableRecord({str(key): str(value) for key, value in row.items()}) for row in head.to_dict("records")],
-        schema=_schema(dict.fromkeys(map(str, frame.columns), "string")),
     )
 
 

@@ -5,10 +5,10 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import duckdb
-import pandas as pd
 
 from engage_pipeline.database.bulk import arrow_connection, read_table
 from engage_pipeline.database.connections import Connection, connect
@@ -16,7 +16,7 @@ from engage_pipeline.database.leases import Lease
 from engage_pipeline.database.statements import load_statement
 from engage_pipeline.flows.store import enabled_flows, enabled_versions
 from engage_pipeline.flows.values import microseconds
-from engage_pipeline.matching.assign import NO_ASSIGNMENTS, assign, assignments_frame
+from engage_pipeline.matching.assign import assign, assignment_columns
 from engage_pipeline.matching.columns import ContactColumns
 from engage_pipeline.matching.program import Program
 from engage_pipeline.matching.staging import staged_batches
@@ -27,12 +27,19 @@ _programs_lock = Lock()
 _latest: dict[tuple[tuple[UUID, int], ...], Program] = {}
 
 
-def assign_batch(url: str, lease: Lease) -> pd.DataFrame:
-    """Assign every contact of the batch and return what the database then holds.
+class Assignment(NamedTuple):
+    """What one contact of a batch got: the flow that won, if any, and the reason."""
 
-    Returns:
-        One row a contact: contact_id, flow_name (missing without a flow), flow_version, reason. When the batch was
-        assigned before, these are the assignments of that time, whatever the flows say now.
+    contact_id: str
+    flow_name: str | None
+    flow_version: int | None
+    reason: str
+
+
+def assign_batch(url: str, lease: Lease) -> list[Assignment]:
+    """Assign every contact of the batch and return what the database then holds, in the order of contact ids.
+
+    When the batch was assigned before, these are the assignments of that time, whatever the flows say now.
 
     Raises:
         LeaseLost: another attempt owns the batch; nothing was written.
@@ -47,11 +54,7 @@ def assign_batch(url: str, lease: Lease) -> pd.DataFrame:
                 load_statement(_HERE, "insert_assignments"),
                 {
                     "micro_batch_id": lease.work_id,
-                    "contact_ids": assigned["contact_id"].tolist(),
-                    "user_ids": assigned["user_id"].tolist(),
-                    "flow_ids": assigned["flow_id"].tolist(),
-                    "flow_versions": assigned["flow_version"].tolist(),
-                    "reasons": assigned["reason"].tolist(),
+                    **assigned,
                 },
             )
         return _stored(connection, lease)
@@ -70,19 +73,23 @@ def current_program(connection: Connection) -> Program:
         return _latest[versions]
 
 
-def _assign_contacts(url: str, lease: Lease, program: Program, *, now: datetime) -> pd.DataFrame:
+def _assign_contacts(url: str, lease: Lease, program: Program, *, now: datetime) -> dict[str, list[Any]]:
     with arrow_connection(url) as bulk:
         contacts = read_table(bulk, load_statement(_HERE, "contacts_of_batch"), [str(lease.work_id)])
-    frames = []
+    assigned: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     staging = _staging().cursor()
     try:
         staging.register("contacts", contacts)
         for batch in staged_batches(staging, program.custom_field_names):
             columns = ContactColumns(batch, program.custom_field_names, microseconds(now))
-            frames.append(assignments_frame(program, columns, assign(program, columns)))
+            for name, values in assignment_columns(program, columns, assign(program, columns)).items():
+                assigned[name] += values
     finally:
         staging.close()
-    return pd.concat([NO_ASSIGNMENTS, *frames], ignore_index=True)
+    return assigned
+
+
+_COLUMNS = ("contact_ids", "user_ids", "flow_ids", "flow_versions", "reasons")
 
 
 @lru_cache(maxsize=1)
@@ -99,11 +106,11 @@ def _formed_at(connection: Connection, lease: Lease) -> datetime:
     return formed_at
 
 
-def _stored(connection: Connection, lease: Lease) -> pd.DataFrame:
+def _stored(connection: Connection, lease: Lease) -> list[Assignment]:
     rows = connection.execute(
         "select assignments.contact_id::text, flows.name, assignments.flow_version, assignments.reason"
         " from flow_assignments as assignments left join auto_engagement_flows as flows"
         " on flows.id = assignments.flow_id where assignments.micro_batch_id = %s order by assignments.contact_id",
         [lease.work_id],
     ).fetchall()
-    return pd.DataFrame(rows, columns=["contact_id", "flow_name", "flow_version", "reason"])
+    return [Assignment(*row) for row in rows]

@@ -79,7 +79,7 @@ def test_every_type_is_read_from_the_contact(
     _contact(connection, lease, tenant.user_id, **values)
     _contact(connection, lease, tenant.user_id, created_at="2026-05-01T00:00Z")
     assigned = assign_batch(database, lease)
-    assert sorted(zip(assigned["flow_name"].fillna(""), assigned["reason"], strict=True)) == [
+    assert sorted((each.flow_name or "", each.reason) for each in assigned) == [
         ("", "no_match"),
         ("Wanted", "matched"),
     ]
@@ -91,7 +91,7 @@ def test_an_assignment_stands_whatever_the_flows_say_later(connection: Connectio
     _contact(connection, lease, tenant.user_id)
     before = assign_batch(database, lease)
     apply_flows(connection, tenant, [_flow("Second", 0)], delete_missing=True)
-    assert assign_batch(database, lease).equals(before)
+    assert assign_batch(database, lease) == before
     connection.execute("update micro_batches set lease_token = nextval('lease_tokens')")
     with pytest.raises(LeaseLost):
         assign_batch(database, lease)
@@ -100,7 +100,7 @@ def test_an_assignment_stands_whatever_the_flows_say_later(connection: Connectio
 def test_a_batch_whose_contacts_are_gone_is_an_empty_answer(
     connection: Connection, database: str, lease: Lease
 ) -> None:
-    assert assign_batch(database, lease).empty
+    assert assign_batch(database, lease) == []
 
 
 def test_the_program_is_compiled_again_only_for_another_version(connection: Connection) -> None:

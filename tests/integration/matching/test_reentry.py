@@ -139,7 +139,7 @@ def test_a_contact_that_arrives_again_while_it_is_matched_gets_one_execution(wor
     _arrives(world, late)
     again = world.take(world.only_batch("new_contacts"))
     assigned = assign_batch(world.url, again)
-    assert dict(zip(assigned["contact_id"], assigned["reason"], strict=True)) == {
+    assert {each.contact_id: each.reason for each in assigned} == {
         str(early): "matched",
         str(late): "already_engaged",
     }

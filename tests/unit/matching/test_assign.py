@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engage_pipeline.matching import lanes
-from engage_pipeline.matching.assign import assign, assignments_frame
+from engage_pipeline.matching.assign import assign, assignment_columns
 from engage_pipeline.matching.program import Program
 from tests.flow_strategies import condition_nodes, trigger_conditions
 from tests.unit.matching import oracle
@@ -63,11 +63,11 @@ def test_the_answer_keeps_the_order_of_the_contacts_and_names_their_tenant():
     flow = stored(0, [])
     program = Program([flow])
     (columns,) = columns_of(rows, program)
-    frame = assignments_frame(program, columns, assign(program, columns))
-    assert frame["contact_id"].tolist() == [row["contact_id"] for row in rows]
-    assert frame["user_id"].tolist() == [row["user_id"] for row in rows]
-    assert frame["flow_id"].tolist() == [str(flow.flow_id), None] * 2 + [str(flow.flow_id)]
-    assert frame["flow_version"].tolist() == [1, None, 1, None, 1]
+    values = assignment_columns(program, columns, assign(program, columns))
+    assert values["contact_ids"] == [row["contact_id"] for row in rows]
+    assert values["user_ids"] == [row["user_id"] for row in rows]
+    assert values["flow_ids"] == [str(flow.flow_id), None] * 2 + [str(flow.flow_id)]
+    assert values["flow_versions"] == [1, None, 1, None, 1]
 
 
 TEXTS = ["", " ", "a", "A", "ab", "1", "1.0", "-0", "ß", "SS", "true", "ǅ", "5e0", "'; drop table x --", 'q"\\', "\x1f"]

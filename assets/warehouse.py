@@ -65,7 +65,8 @@ def _spec(model: Model) -> dg.AssetSpec:
         kinds={"duckdb", "sql", "view" if model.is_view else "table"},
         owners=OWNERS,
         tags={"layer": model.layer},
-        description=f"{model.description}\n\n```sql\n{model.sql}\n```",
+        # The header's columns stand in the table below it.
+        description=f"{model.description}\n\n```sql\n{model.query}\n```",
         metadata={
             "dagster/column_schema": dg.TableSchema(
                 [dg.TableColumn(name, description=description) for name, description in model.columns.items()]
@@ -130,7 +131,12 @@ def _metadata(
     columns: ModelColumns,
     charts: Mapping[str, bytes | None],
 ) -> dict[str, Any]:
-    metadata: dict[str, Any] = {
+    metadata: dict[str, Any] = {}
+    # First, above the table with the preview.
+    if image := charts.get(model.name):
+        encoded = base64.b64encode(image).decode()
+        metadata["chart"] = dg.MetadataValue.md(f"![{model.name}](data:image/png;base64,{encoded})")
+    return metadata | {
         "dagster/row_count": build.row_counts[model.name],
         "dagster/column_schema": dg.TableSchema(
             [dg.TableColumn(name, columns.types[name], text) for name, text in model.columns.items()]
@@ -153,10 +159,6 @@ def _metadata(
         "path": dg.MetadataValue.path(str(engage.settings.warehouse)),
         "preview": _preview(engage, model),
     }
-    if image := charts.get(model.name):
-        encoded = base64.b64encode(image).decode()
-        metadata["chart"] = dg.MetadataValue.md(f"![{model.name}](data:image/png;base64,{encoded})")
-    return metadata
 
 
 def _charts(engage: EngageResource) -> dict[str, bytes | None]:
@@ -177,5 +179,5 @@ def _check_result(check: Any) -> dg.AssetCheckResult:
 
 def _preview(engage: EngageResource, model: Model) -> dg.MetadataValue:
     """The first rows; the warehouse holds nothing personal."""
-    rows = query(engage.settings.warehouse, f'from "{model.name}" limit 10').as_dicts()
+    rows = query(engage.settings.warehouse, f'from "{model.name}" limit 5').as_dicts()
     return records_table([{name: "" if value is None else str(value) for name, value in row.items()} for row in rows])

@@ -21,7 +21,7 @@
 -- column is_accepted: the provider took the request
 -- column is_still_out: accepted, and its outcome is not known yet and within its timeout; in no rate
 -- column is_outcome_known: accepted by a provider that tells outcomes, and the outcome is known (an expired one is: not
---        reached); the denominator of reach and success
+--        reached; so is that of a message that was delivered and waits to be read); the denominator of reach and success
 -- column is_reached: call: answered or voicemail; WhatsApp: delivered or read; e-mail: delivered or opened (a complaint or
 --        an opt-out came of a message that arrived); null unless is_outcome_known
 -- column is_succeeded: call: answered; WhatsApp and e-mail: reached, and neither complained nor opted out; null unless
@@ -40,14 +40,13 @@ with logs as (
     where action_type in ('ai_call', 'whatsapp_message', 'email')
 ),
 
--- A final log that knows no more than its acceptance is of a provider without a feed, as SMTP is.
+-- A final log that tells no more than its acceptance is of a provider without a feed, as SMTP is.
 accepted as (
     select
         *,
         is_attempted and accepted_at is not null as is_accepted,
         is_attempted
         and accepted_at is not null
-        and action_status <> 'sent'
         and coalesce(outcome, 'accepted') <> 'accepted' as is_outcome_known
     from logs
 ),
@@ -106,10 +105,11 @@ select
     end as reason,
     actions.is_attempted,
     actions.is_accepted,
-    actions.is_accepted and actions.action_status = 'sent' as is_still_out,
+    actions.is_accepted and not actions.is_outcome_known and actions.action_status = 'sent' as is_still_out,
     actions.is_outcome_known,
     actions.is_reached,
     case
+        when not actions.is_outcome_known then null
         when actions.action_type = 'ai_call' then actions.is_reached and actions.outcome = 'answered'
         else actions.is_reached and actions.outcome not in ('complained', 'opted_out')
     end as is_succeeded,

@@ -14,7 +14,7 @@ with touched as (
     select
         user_id,
         first_flow_id as flow_id,
-        epoch(first_sent_at) - epoch(created_at) as seconds
+        (epoch_us(first_sent_at) - epoch_us(created_at)) / 1000000 as seconds
     from fct_contacts
     where is_attempted
 ),

@@ -37,7 +37,7 @@ select
     uploads.upload_status,
     uploads.refusal_code,
     uploads.uploaded_at,
-    epoch(uploads.finished_at) - epoch(uploads.uploaded_at) as load_seconds,
+    (epoch_us(uploads.finished_at) - epoch_us(uploads.uploaded_at)) / 1000000 as load_seconds,
     uploads.rows_read,
     uploads.rows_inserted,
     uploads.rows_updated,

@@ -38,7 +38,8 @@ def _rates(path: Path) -> bytes | None:
         path,
         "select tenant_name, flow_name, channel, coalesce(success_rate, acceptance_rate) as rate,"
         " coalesce(success_rate_low, acceptance_rate_low) as low,"
-        " coalesce(success_rate_high, acceptance_rate_high) as high, success_rate is null as is_acceptance"
+        " coalesce(success_rate_high, acceptance_rate_high) as high, success_rate is null as is_acceptance,"
+        " case when success_rate is null then acceptance_enough_data else enough_data end as is_sure"
         " from flow_success_rates inner join stg_users using (user_id) where attempted_count > 0"
         f" order by attempted_count desc, 1, 2, 3 limit {MOST_BARS}",
     ).as_dicts()
@@ -50,10 +51,9 @@ def _rates(path: Path) -> bytes | None:
     axes.barh(
         places,
         [row["rate"] for row in rows],
-        color=[COLOURS[row["channel"]] for row in rows],
-        alpha=0.75,
+        color=[(COLOURS[row["channel"]], 0.6 if row["is_sure"] else 0.2) for row in rows],
         xerr=[[row["rate"] - row["low"] for row in rows], [row["high"] - row["rate"] for row in rows]],
-        error_kw={"ecolor": INK, "capsize": 3},
+        error_kw={"ecolor": INK, "capsize": 3, "elinewidth": 1.5},
     )
     shows_tenant = len({row["tenant_name"] for row in rows}) > 1
     labels = []
@@ -64,7 +64,7 @@ def _rates(path: Path) -> bytes | None:
     axes.set_yticks(places, labels)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    axes.set_title("Success rate with its 95 % interval", color=INK, fontsize=10, loc="left")
+    axes.set_title("Success rate with its 95 % interval; pale: fewer than 30", color=INK, fontsize=10, loc="left")
     return _png(figure)
 
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from itertools import dropwhile
 from pathlib import Path
 
 import sqlglot
@@ -50,6 +51,11 @@ class Model:
     refresh_by: tuple[str, ...]
     description: str
     columns: dict[str, str]
+
+    @property
+    def query(self) -> str:
+        """The file's text below its header."""
+        return "\n".join(dropwhile(lambda line: line.startswith("--"), self.sql.splitlines()))
 
 
 def load_models(folder: Path) -> tuple[Model, ...]:

@@ -40,6 +40,8 @@ def open_warehouse(path: Path) -> "duckdb.DuckDBPyConnection":
         raise NoWarehouse(path)
     connection = duckdb.connect(path, read_only=True)
     connection.execute("set TimeZone = 'UTC'")
+    # It would be drawn into the JSON or CSV on stdout.
+    connection.execute("set enable_progress_bar = false")
     return connection
 
 

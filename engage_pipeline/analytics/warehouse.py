@@ -32,6 +32,8 @@ from engage_pipeline.analytics.read import published_as_of
 from engage_pipeline.analytics.refresh import Refresh
 
 _MACROS = Path(__file__).with_name("macros.sql")
+# Analysts bring shells of their own. Without it a file can only be read by the version that wrote it, and newer ones.
+OLDEST_READER = "v1.2.0"
 
 
 @dataclass(frozen=True)
@@ -142,11 +144,13 @@ def build_warehouse(
 
 def _set_up(warehouse: duckdb.DuckDBPyConnection) -> None:
     warehouse.execute("set TimeZone = 'UTC'")
+    # It goes to stdout, whoever reads that.
+    warehouse.execute("set enable_progress_bar = false")
 
 
 def _recipe(models: Sequence[Model], raw_tables: Sequence[RawTable]) -> str:
     """A file that was built by other statements is no beginning."""
-    texts = [_MACROS.read_text(encoding="utf-8"), *(table.sql for table in raw_tables)]
+    texts = [OLDEST_READER, _MACROS.read_text(encoding="utf-8"), *(table.sql for table in raw_tables)]
     texts += [f"{model.layer}/{model.name}\n{model.sql}" for model in models]
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
@@ -231,7 +235,7 @@ def _differing(refreshed: Mapping[str, tuple[int, int]], made: Mapping[str, tupl
 def _make(building: Path, snapshot: Snapshot, models: Sequence[Model], raw_tables: Sequence[RawTable]) -> int:
     """Everything from nothing. How many rows were read."""
     read_count = 0
-    with duckdb.connect(building) as warehouse:
+    with duckdb.connect(building, config={"storage_compatibility_version": OLDEST_READER}) as warehouse:
         _set_up(warehouse)
         warehouse.begin()
         warehouse.execute(_MACROS.read_text(encoding="utf-8"))

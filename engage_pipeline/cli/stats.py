@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from engage_pipeline.analytics.rates_table import SUCCESS_RATES, success_rates_table
+from engage_pipeline.analytics.rates_table import SUCCESS_RATES, success_rates_tables
 from engage_pipeline.analytics.read import QueryResult, query
 from engage_pipeline.settings import load_settings
 
@@ -29,7 +29,7 @@ def stats(as_json: Annotated[bool, typer.Option("--json", help="One JSON array o
     if as_json:
         _print_json(query(path, SUCCESS_RATES))
     else:
-        out.print(success_rates_table(path))
+        out.print(success_rates_tables(path))
     _name_file(path)
 
 

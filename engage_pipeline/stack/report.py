@@ -6,7 +6,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from engage_pipeline.analytics.rates_table import success_rates_table
+from engage_pipeline.analytics.rates_table import success_rates_tables
 from engage_pipeline.books import Books
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.settings import Settings
@@ -86,7 +86,7 @@ def print_summary(
     console.print()
     console.print(books_table(books))
     console.print()
-    console.print(success_rates_table(settings.warehouse))
+    console.print(success_rates_tables(settings.warehouse))
     console.print(f"\nDone in {seconds:.0f} s. The rates come from {settings.warehouse}")
     console.print("Worth trying next:")
     for command, purpose in (

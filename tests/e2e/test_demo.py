@@ -13,15 +13,19 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import psycopg
 import pytest
 
+from engage_pipeline.analytics.models import MODELS_FOLDER, load_models
 from engage_pipeline.analytics.read import query
 from engage_pipeline.channels.sandbox.record import read_record
 from engage_pipeline.database import embedded
+from engage_pipeline.database.connections import connect
 from engage_pipeline.intake.generator import write_generated_leads
 from engage_pipeline.settings import PROJECT_ROOT
+from tests.integration.analytics.marts_by_pandas import assert_same_rows, marts_by_pandas, read_raw
 
 DEMO_SECONDS = 300
 
@@ -136,6 +140,18 @@ def leads(tmp_path: Path, *, rows: int, seed: int = 5) -> Path:
     return path
 
 
+def assert_every_mart_agrees_with_pandas(demo: Demo) -> None:
+    """Every mart has rows, and every number in it is the one that the operational tables give."""
+    with connect(embedded.start(demo.home)) as connection:
+        expected = marts_by_pandas(read_raw(connection))
+    for mart in (model for model in load_models(MODELS_FOLDER) if model.layer == "marts"):
+        found = pd.DataFrame(
+            query(demo.home / "warehouse" / "engage.duckdb", f"from {mart.name}").as_dicts(), dtype=object
+        )
+        assert len(found) > 0, mart.name
+        assert_same_rows(found, expected[mart.name], mart.key, mart=mart.name)
+
+
 def test_the_demo_ends_by_itself_with_balanced_books_and_a_second_one_calls_nobody(demo, tmp_path):
     file = leads(tmp_path, rows=400)
 
@@ -149,6 +165,9 @@ def test_the_demo_ends_by_itself_with_balanced_books_and_a_second_one_calls_nobo
     first_effects = demo.effects()
     assert rates[0][0] == len(first_effects) > 300
     assert demo.processes() == []
+    assert_every_mart_agrees_with_pandas(demo)
+    assert demo.count("select count(*) from dagster.asset_check_executions") > 100
+    assert demo.count("select count(*) from dagster.asset_check_executions where execution_status <> 'SUCCEEDED'") == 0
 
     code, output = demo.run(file)
 

@@ -5,13 +5,14 @@ import io
 import json
 from functools import partial
 
+import duckdb
 import pandas as pd
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
 from engage_pipeline.analytics.errors import NoWarehouse, QueryFailed, UnknownExport, UnknownMart
-from engage_pipeline.analytics.rates_table import success_rates_table
+from engage_pipeline.analytics.rates_table import success_rates_tables
 from engage_pipeline.analytics.read import query
 from engage_pipeline.cli.app import app
 from engage_pipeline.settings import load_settings
@@ -35,29 +36,55 @@ def warehouse(build, history):
     return build()
 
 
-def rendered(table):
-    console = Console(width=200, file=io.StringIO())
-    console.print(table)
+def rendered(tables, *, width=200):
+    console = Console(width=width, file=io.StringIO())
+    console.print(tables)
     return console.file.getvalue()
 
 
 def test_the_table_shows_each_rate_with_its_bar_and_interval(warehouse):
-    lines = rendered(success_rates_table(warehouse.path)).splitlines()
+    lines = rendered(success_rates_tables(warehouse.path)).splitlines()
     (calls,) = [line for line in lines if "AI call" in line]
     assert "Welcome [new]" in calls
     assert "31/32" in calls
     assert "30/31" in calls
     assert "████▉  96.8%" in calls
     assert "83.8–99.4 %" in calls
-    (mails,) = [line for line in lines if "e-mail" in line]
-    assert "31/32" in calls
-    assert "30/31" in calls
-    assert "not known" in mails
-    assert f"{warehouse.as_of:%H:%M:%S} UTC" in lines[0]
+    assert [line.split()[-2:] for line in lines if "e-mail" in line and "0/0" in line] == [["not", "known"]]
+    assert f"as of {warehouse.as_of:%Y-%m-%d %H:%M:%S} UTC" in " ".join(" ".join(lines).split())
 
 
-def test_an_empty_warehouse_gives_an_empty_table(build):
-    assert success_rates_table(build().path).row_count == 0
+def test_each_tenant_has_a_table_that_names_it(warehouse):
+    lines = rendered(success_rates_tables(warehouse.path)).splitlines()
+    titles = [line for line in lines if line.startswith("Rates by flow and channel")]
+    assert [tenant for tenant in ("Brightway Homes", "Northlight Solar") for line in titles if tenant in line] == [
+        "Brightway Homes",
+        "Northlight Solar",
+    ]
+
+
+def test_what_is_in_no_rate_stands_in_a_table_of_its_own(warehouse):
+    text = rendered(success_rates_tables(warehouse.path))
+    (apart,) = text.split("Counted apart, in no success rate")[1:]
+    header, _, mails, *_ = [line for line in apart.splitlines() if line.strip()]
+    assert header.split() == ["flow", "channel", "open"]
+    assert mails.split() == ["Revive", "e-mail", "1"]
+
+
+def test_the_tables_fit_a_terminal_of_80_columns_with_nothing_cut(build, history, connection):
+    for told in [("success", "answered")] * 9 + [("sent", "accepted"), ("unknown", None), "pending", "skipped"]:
+        history.walk("Brightway Homes", "A flow with quite a long name", [("ai_call", told), ("email", "success")])
+    built = build()
+    with duckdb.connect(built.path) as warehouse:
+        warehouse.execute("update flow_success_rates set accepted_count = 9876, attempted_count = 9876")
+    narrow = rendered(success_rates_tables(built.path), width=80)
+    assert "…" not in narrow
+    for word in ("9,876/9,876", "9/9", "70.1–100.0 %", "still out", "no feed", "unknown", "open", "skipped"):
+        assert word in narrow, narrow
+
+
+def test_an_empty_warehouse_says_so(build):
+    assert "No flow has an action yet" in rendered(success_rates_tables(build().path))
 
 
 def test_stats_as_json_is_one_array_and_the_path_goes_to_stderr(engage, warehouse):
@@ -88,6 +115,11 @@ def test_sql_answers_as_a_table_as_json_and_as_csv(engage, warehouse):
 def test_sql_writes_instants_with_their_zone(engage, warehouse):
     (row,) = json.loads(engage("sql", "select as_of from warehouse_build", "--json").stdout)
     assert row["as_of"] == warehouse.as_of.isoformat()
+
+
+def test_no_progress_bar_is_drawn_into_the_answer_of_a_query_that_takes_seconds(engage, warehouse):
+    question = "select current_setting('enable_progress_bar') as is_drawn"
+    assert json.loads(engage("sql", question, "--json").stdout) == [{"is_drawn": False}]
 
 
 def test_sql_refuses_two_formats_at_once(engage, warehouse):

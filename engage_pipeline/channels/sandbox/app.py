@@ -91,19 +91,19 @@ class Sandbox:
 
     def app(self) -> Starlette:
         """The ASGI application."""
-        messages = "/whatsapp/{version}/{phone_number_id}/messages"
+        bolna, messages = BolnaDialect(), "/whatsapp/{version}/{phone_number_id}/messages"
         return Starlette(
             routes=[
-                Route("/bolna/call", self._endpoint(BolnaDialect()), methods=["POST"]),
-                Route("/bolna/call/{execution_id}/stop", self._stop_call, methods=["POST"]),
-                Route("/bolna/user/me", self._account),
+                Route("/bolna/call", self._endpoint(bolna), methods=["POST"]),
+                Route("/bolna/call/{execution_id}/stop", _keyed(bolna, self._stop_call), methods=["POST"]),
+                Route("/bolna/user/me", _keyed(bolna, self._account)),
                 Route(messages, self._endpoint(WhatsAppDialect()), methods=["POST"]),
                 Route("/resend/emails", self._send_email, methods=["POST"]),
-                Route("/resend/emails/{email_id}", self._email),
+                Route("/resend/emails/{email_id}", _keyed(self._resend, self._email)),
                 Route("/sendgrid/v3/mail/send", self._endpoint(SendGridDialect()), methods=["POST"]),
                 Route("/record/requests", self._requests),
-                Route("/bolna/v2/agent/{agent_id}/executions", self._executions),
-                Route("/bolna/executions/{execution_id}", self._execution),
+                Route("/bolna/v2/agent/{agent_id}/executions", _keyed(bolna, self._executions)),
+                Route("/bolna/executions/{execution_id}", _keyed(bolna, self._execution)),
                 Route("/record/summary", self._summary),
                 Route("/health", self._health),
             ],
@@ -152,10 +152,7 @@ class Sandbox:
                 "at": utc_now().isoformat(),
             }
         )
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not key or key.startswith("invalid"):
-            return dialect.unauthorised(is_missing=not key)
-        return dialect.read(body, request.headers)
+        return _complaint_of_key(request, dialect) or dialect.read(body, request.headers)
 
     async def _serve(self, request: Request, dialect: Dialect, order: Order) -> Response:
         self._request_count += 1
@@ -239,7 +236,8 @@ class Sandbox:
     def _tell(self, request: Request, order: Order, provider_message_id: str) -> None:
         key, done = read_key(request.headers.get("authorization")), self._record.effect(provider_message_id)
         if self.teller is not None and key is not None and done is not None:
-            self.teller.tell(Subject(done[0], order.address, self._course(*done), key))
+            course = self._course(*done)
+            self.teller.tell(Subject(done[0], order.address, course, key, order.sender, order.subject))
 
     def _course(self, entry: Entry, ordinal: int) -> Course:
         at = datetime.fromisoformat(entry.at)
@@ -355,6 +353,24 @@ class Sandbox:
 
     async def _health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok"})
+
+
+def _complaint_of_key(request: Request, dialect: Dialect) -> Reply | None:
+    """Every key is good but one that begins with "invalid"."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not key or key.startswith("invalid"):
+        return dialect.unauthorised(is_missing=not key)
+    return None
+
+
+def _keyed(dialect: Dialect, endpoint: Endpoint) -> Endpoint:
+    """`endpoint` for whoever has a key."""
+
+    async def keyed(request: Request) -> Response:
+        complaint = _complaint_of_key(request, dialect)
+        return await endpoint(request) if complaint is None else _response(complaint)
+
+    return keyed
 
 
 async def _json(request: Request) -> Any:

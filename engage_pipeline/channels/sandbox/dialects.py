@@ -26,7 +26,8 @@ class Reply:
 
 @dataclass(frozen=True)
 class Order:
-    """What a well-formed request asks for. The fields after `reference` are those of `record.Entry`."""
+    """What a well-formed request asks for. From `idempotency_key` to `to_number` fields are those of `record.Entry`;
+    `sender` and `subject` are an e-mail's, for its webhooks."""
 
     address: str
     reference: str | None
@@ -34,6 +35,8 @@ class Order:
     fingerprint: str | None = None
     agent_id: str | None = None
     to_number: str | None = None
+    sender: str = ""
+    subject: str = ""
 
 
 class Dialect(Protocol):
@@ -112,7 +115,7 @@ class BolnaDialect:
     def unauthorised(self, *, is_missing: bool) -> Reply:
         """401 without a key, 403 with a wrong one."""
         return (
-            Reply(401, {"message": "Access denied"})
+            Reply(401, {"error": 401, "message": "Access denied"})
             if is_missing
             else Reply(403, {"detail": "Unrecognized access token"})
         )
@@ -199,7 +202,14 @@ class ResendDialect:
         if not isinstance(to, str) or "@" not in to:
             return self._error(422, "validation_error", "Invalid `to` field.")
         canonical = json.dumps(body, sort_keys=True).encode()
-        return Order(to, _tag(body), idempotency_key=key, fingerprint=hashlib.sha256(canonical).hexdigest())
+        return Order(
+            to,
+            _tag(body),
+            idempotency_key=key,
+            fingerprint=hashlib.sha256(canonical).hexdigest(),
+            sender=str(body["from"]),
+            subject=str(body["subject"]),
+        )
 
     def new_id(self) -> str:
         """An e-mail id."""

@@ -35,37 +35,37 @@ _MOST_STATUSES = 200
 
 @dataclass(frozen=True)
 class Subject:
-    """One accepted request, as its webhooks name it. The address is kept only until the last of them is sent."""
+    """One accepted request, as its webhooks name it. What is personal is kept only until the last of them is sent."""
 
     entry: Entry
     address: str
     course: Course
     key: SandboxKey
+    sender: str = ""
+    subject: str = ""
 
 
 def execution_body(subject_entry: Entry, course: Course, status: str, *, now: datetime) -> dict[str, Any]:
     """What GET /executions gives and Bolna's webhooks carry."""
     is_over = status not in ("queued", "initiated", "ringing", "in-progress", "call-disconnected")
     seconds = course.conversation_seconds if is_over else 0.0
+    recording_url = f"http://127.0.0.1/recordings/{subject_entry.provider_message_id}"
     return {
         "id": subject_entry.provider_message_id,
         "agent_id": subject_entry.agent_id,
-        "batch_id": None,
         "conversation_duration": seconds,
         "total_cost": round(2.0 + seconds * 0.12, 3) if is_over else 0,
         "status": status,
-        "error_message": None,
-        "answered_by_voice_mail": course.is_voicemail if is_over else None,
-        "transcript": "assistant: Hello, this is the sandbox.\nuser: Hello." if seconds else None,
+        **({"answered_by_voice_mail": course.is_voicemail} if is_over else {}),
+        **({"transcript": "assistant: Hello, this is the sandbox.\nuser: Hello."} if seconds else {}),
         "created_at": subject_entry.at,
         "updated_at": now.isoformat(),
         "telephony_data": {
             "duration": str(round(seconds)),
-            "to_number": subject_entry.to_number,
-            "from_number": None,
-            "recording_url": f"http://127.0.0.1/recordings/{subject_entry.provider_message_id}" if seconds else None,
+            **({"to_number": subject_entry.to_number} if subject_entry.to_number else {}),
+            **({"recording_url": recording_url} if seconds else {}),
             "call_type": "outbound",
-            "provider": "sandbox",
+            "provider": "twilio",
         },
         "extracted_data": {"interested": seconds > 60} if seconds else None,
         "context_details": {"recipient_data": {"action_log_id": subject_entry.reference}},
@@ -77,7 +77,12 @@ def _bolna(subject: Subject, stage: Stage, now: datetime) -> Any:
 
 
 def _resend(subject: Subject, stage: Stage, now: datetime) -> Any:
-    bounce = {"message": "The mailbox does not exist.", "type": "Permanent", "subType": "General"}
+    bounce = {
+        "message": "The mailbox does not exist.",
+        "type": "Permanent",
+        "subType": "General",
+        "diagnosticCode": ["smtp; 550 5.1.1 user unknown"],
+    }
     failed = {"reason": "reached_daily_quota"}
     return {
         "type": f"email.{stage.status}",
@@ -85,8 +90,10 @@ def _resend(subject: Subject, stage: Stage, now: datetime) -> Any:
         "data": {
             "email_id": subject.entry.provider_message_id,
             "created_at": subject.entry.at,
+            "from": subject.sender,
             "to": [subject.address],
-            "tags": {"action_log_id": subject.entry.reference},
+            "subject": subject.subject,
+            **({"tags": {"action_log_id": subject.entry.reference}} if subject.entry.reference else {}),
             **({"bounce": bounce} if stage.status == "bounced" else {}),
             **({"failed": failed} if stage.status == "failed" else {}),
         },
@@ -137,6 +144,11 @@ _SPEAKERS: Mapping[Provider, Callable[[Subject, Stage, datetime], Any]] = {
 }
 
 
+def happening(subject: Subject, stage: Stage, now: datetime) -> Any:
+    """What the provider tells of one stage: a body of its own, or an item of one."""
+    return _SPEAKERS[subject.entry.provider](subject, stage, now)
+
+
 def webhook_body(provider: Provider, happenings: list[Any]) -> bytes:
     """The body in which a provider sends these: Meta and SendGrid many at once, the others one."""
     if provider == "whatsapp":
@@ -151,8 +163,8 @@ def webhook_body(provider: Provider, happenings: list[Any]) -> bytes:
         ).encode()
     if provider == "sendgrid":
         return json.dumps(happenings).encode() + b"\r\n"
-    (happening,) = happenings
-    return json.dumps(happening).encode()
+    (only,) = happenings
+    return json.dumps(only).encode()
 
 
 def signed_headers(
@@ -225,17 +237,17 @@ class Teller:
     async def _stage(self, subject: Subject, stage: Stage, at: datetime) -> None:
         await asyncio.sleep(max((at - datetime.now(UTC)).total_seconds(), 0))
         provider = subject.entry.provider
-        happening = _SPEAKERS[provider](subject, stage, datetime.now(UTC))
+        told = happening(subject, stage, datetime.now(UTC))
         if provider not in ("whatsapp", "sendgrid"):
             message_id = f"msg_{subject.entry.provider_message_id}_{stage.status}"
-            await self._send(provider, subject.key, [happening], message_id)
+            await self._send(provider, subject.key, [told], message_id)
             return
         # These two send what gathers in a moment in one body.
         place = (provider, subject.key)
         if place in self._gathered:
-            self._gathered[place].append(happening)
+            self._gathered[place].append(told)
             return
-        self._gathered[place] = [happening]
+        self._gathered[place] = [told]
         await asyncio.sleep(_GATHERING_SECONDS)
         gathered = self._gathered.pop(place)
         for first in range(0, len(gathered), _MOST_STATUSES):

@@ -282,8 +282,8 @@ async def test_the_summary_counts_by_provider_and_kind(sandbox, http):
 
 @pytest.mark.parametrize("query", ["page_number=0", "page_size=51", "page_size=x", "from=yesterday"])
 async def test_a_list_of_executions_that_cannot_be_made_is_a_400(sandbox, http, query):
-    assert (await http.get(f"{sandbox.url}/bolna/v2/agent/a-1/executions?{query}")).status_code == 400
+    assert (await http.get(f"{sandbox.url}/bolna/v2/agent/a-1/executions?{query}", headers=KEY)).status_code == 400
 
 
 async def test_an_unknown_execution_is_a_404(sandbox, http):
-    assert (await http.get(f"{sandbox.url}/bolna/executions/{uuid4()}")).status_code == 404
+    assert (await http.get(f"{sandbox.url}/bolna/executions/{uuid4()}", headers=KEY)).status_code == 404

@@ -90,7 +90,9 @@ def test_what_was_answered_is_in_the_record_after_a_kill(start, settings):
     assert read_record(settings.sandbox_record).effects == answered
     start()
     url = f"{settings.sandbox_url}/bolna/executions/{answered[7][1]}"
-    assert httpx.get(url, trust_env=False).json()["context_details"] == {"recipient_data": {"action_log_id": "ref-7"}}
+    assert httpx.get(url, headers=KEY, trust_env=False).json()["context_details"] == {
+        "recipient_data": {"action_log_id": "ref-7"}
+    }
 
 
 def test_a_line_torn_by_a_kill_is_cut_off_and_the_record_goes_on(start, settings):

@@ -1,14 +1,6 @@
 """Requests against the providers' own specifications, by their schemas. Skipped where these are not at hand."""
 
-import json
-import re
-from functools import cache
-
 import pytest
-import yaml
-from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
 
 from engage_pipeline.channels.bolna import BolnaCalls
 from engage_pipeline.channels.http import Endpoint
@@ -18,6 +10,7 @@ from engage_pipeline.channels.sendgrid import SendGridEmails
 from engage_pipeline.channels.templates import Template
 from engage_pipeline.channels.unsubscribe import UnsubscribeLinks
 from engage_pipeline.channels.whatsapp import WhatsAppMessages
+from tests.specifications import mistakes, specification
 
 REFERENCE = "3f2b8a52-6a0f-4f53-9f0e-2f6f0b3f4d11"
 ASHA = Recipient(phone_e164="+15550100123", email="asha@example.com", first_name="Asha", custom_fields={"Plan": "gold"})
@@ -35,23 +28,6 @@ SOCIAL = Template(
         "buttons": [{"sub_type": "url", "index": 2, "parameters": ["{{ custom.Plan }}"]}],
     },
 )
-
-
-@cache
-def specification(folder, name):
-    text = (folder / "contracts" / "specs" / name).read_text()
-    return json.loads(text) if name.endswith(".json") else yaml.load(text, Loader=yaml.CSafeLoader)
-
-
-def mistakes(document, schema_path, body):
-    """What the specification's schema says against the body."""
-    resource = Resource.from_contents(document, default_specification=DRAFT202012)
-    # SendGrid's refers to a file of shared schemas that was not published with it; those parts go unchecked.
-    elsewhere = re.findall(r"\.\./\.\./components/schemas\.json#/([\w-]+)", json.dumps(document, default=str))
-    missing = Resource.from_contents({name: {} for name in elsewhere}, default_specification=DRAFT202012)
-    registry = Registry().with_resources([("urn:spec", resource), ("../../components/schemas.json", missing)])
-    validator = Draft202012Validator({"$ref": f"urn:spec#{schema_path}"}, registry=registry)
-    return [f"{list(error.absolute_path)}: {error.message[:200]}" for error in validator.iter_errors(body)]
 
 
 @pytest.mark.parametrize("variables", [[], ["first_name", "Plan"]])

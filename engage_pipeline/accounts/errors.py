@@ -37,8 +37,8 @@ class InvalidAccount(EngageError):
 
     code = "invalid-account"
 
-    def __init__(self, provider: str, *, why: str, fix: str) -> None:
-        super().__init__(what=f"the {provider} account was not added", why=why, fix=fix)
+    def __init__(self, provider: str, *, why: str, fix: str, deed: str = "added") -> None:
+        super().__init__(what=f"the {provider} account was not {deed}", why=why, fix=fix)
 
 
 class NoTemplate(EngageError):

@@ -2,9 +2,11 @@
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parseaddr
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,12 +17,16 @@ from engage_pipeline.accounts.errors import InvalidAccount, NoAccount
 from engage_pipeline.accounts.keyring import Keyring
 from engage_pipeline.accounts.stopped import resume_templates
 from engage_pipeline.channels.account import Mode
+from engage_pipeline.channels.provider import Provider
 from engage_pipeline.channels.registry import PROVIDERS, SANDBOX_PROVIDERS, SANDBOX_SENDER
 from engage_pipeline.channels.sandbox.keys import new_key
 from engage_pipeline.database.connections import Connection
 from engage_pipeline.database.statements import load_statement
 
 _HERE = Path(__file__).parent
+
+SANDBOX_SETTINGS: Mapping[str, Any] = {"sender": SANDBOX_SENDER, "phone_number_id": "sandbox"}
+"""What a sandbox account needs and is not given."""
 
 SANDBOX_REQUESTS_PER_SECOND = 20_000
 SANDBOX_IN_FLIGHT = 20_000
@@ -97,7 +103,8 @@ def add_account(
     provider's documented limit.
 
     Raises:
-        InvalidAccount: there is no such provider, or something that it needs is missing or unknown.
+        InvalidAccount: there is no such provider, something that it needs is missing, unknown or malformed, or it would
+            be live and the tenant's legal hours are lifted.
     """
     provider = PROVIDERS.get(provider_name)
     if provider is None:
@@ -117,9 +124,10 @@ def add_account(
                 in_flight_cap=in_flight_cap,
                 daily_cap=daily_cap,
             )
-    _check(provider_name, credentials, provider.credentials, settings, provider.settings)
+    _check(provider, credentials, settings)
     token = secrets.token_urlsafe(32)
     with connection.transaction():
+        _refuse_without_legal_hours(connection, user_id, provider_name)
         _retire(connection, user_id, provider.action_type)
         account_id = _insert(
             connection,
@@ -162,6 +170,33 @@ def resume_account(connection: Connection, account_id: UUID) -> None:
         raise NoAccount(account_id)
 
 
+def rotate_token(connection: Connection, keyring: Keyring, account_id: UUID) -> AddedAccount:
+    """Give the account's webhook path another token. The webhook application forgets the last one within a minute.
+
+    Raises:
+        NoAccount: there is none of that id.
+        InvalidAccount: its provider sends no webhooks.
+    """
+    with connection.transaction():
+        row = connection.execute(
+            "select provider, mode, credentials from channel_accounts where id = %s for update", [account_id]
+        ).fetchone()
+        if row is None:
+            raise NoAccount(account_id)
+        provider, mode, sealed = row
+        if PROVIDERS[provider].webhooks is None:
+            raise InvalidAccount(provider, why="it has no webhooks", fix="there is nothing to do", deed="changed")
+        token = secrets.token_urlsafe(32)
+        if mode == "sandbox":  # the sandbox finds the path in the API key
+            key = new_key()
+            token, sealed = key.token, keyring.seal(key.credentials(provider))
+        connection.execute(
+            "update channel_accounts set webhook_token_sha256 = %s, credentials = %s where id = %s",
+            [token_sha256(token), sealed, account_id],
+        )
+    return AddedAccount(account_id, token)
+
+
 def _retire(connection: Connection, user_id: UUID, channel: str) -> None:
     """The channel's next account begins without the last one's refusals of templates."""
     resume_templates(connection, user_id, channel=channel)
@@ -171,22 +206,49 @@ def _retire(connection: Connection, user_id: UUID, channel: str) -> None:
     )
 
 
-def _check(
-    provider: str,
-    credentials: Mapping[str, str],
-    credential_names: Sequence[str],
-    settings: Mapping[str, Any],
-    setting_names: Sequence[str],
-) -> None:
+def _refuse_without_legal_hours(connection: Connection, user_id: UUID, provider_name: str) -> None:
+    row = connection.execute("select legal_hours from users where id = %s for no key update", [user_id]).fetchone()
+    if row is not None and not row[0]:
+        raise InvalidAccount(
+            provider_name,
+            why="the tenant's legal hours are lifted, and a live account reaches real people",
+            fix="write `legal_hours: true` at the top of the tenant's flow file and apply it",
+        )
+
+
+def _check(provider: Provider, credentials: Mapping[str, str], settings: Mapping[str, Any]) -> None:
+    """Raises InvalidAccount for what would otherwise be noticed while sending, or by every tenant at once."""
     given = {**credentials, **settings}
-    known = {*credential_names, *setting_names}
+    needed = {*provider.credentials, *provider.settings}
+    known = {*needed, *provider.optional_settings}
     if unknown := given.keys() - known:
         raise InvalidAccount(
-            provider, why=f"it has no {min(unknown)!r}", fix=f"what it has is: {', '.join(sorted(known))}"
+            provider.name, why=f"it has no {min(unknown)!r}", fix=f"what it has is: {', '.join(sorted(known))}"
         )
-    needed = {*credential_names, *({"sender"} & {*setting_names})}
     if missing := {name for name in needed if not str(given.get(name) or "").strip()}:
-        raise InvalidAccount(provider, why=f"{min(missing)!r} is missing", fix="give it a value")
+        raise InvalidAccount(provider.name, why=f"{min(missing)!r} is missing", fix="give it a value")
+    for name, is_good, words in (
+        ("port", _is_port, "a number from 1 to 65535"),
+        ("sender", _is_sender, "written as 'Acme <hello@acme.example>'"),
+        ("allowed_addresses", _are_networks, "a list of addresses or networks with commas between"),
+    ):
+        if name in given and not is_good(str(given[name])):
+            raise InvalidAccount(provider.name, why=f"{name} cannot be {given[name]!r}", fix=f"it is {words}")
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and 0 < int(text) < 65_536
+
+
+def _is_sender(text: str) -> bool:
+    return text.isprintable() and "@" in parseaddr(text)[1]
+
+
+def _are_networks(text: str) -> bool:
+    try:
+        return all(ip_network(each.strip(), strict=False) for each in text.split(","))
+    except ValueError:
+        return False
 
 
 def _insert_sandbox_account(
@@ -201,6 +263,9 @@ def _insert_sandbox_account(
     daily_cap: int | None = None,
 ) -> AddedAccount:
     key = new_key()
+    own = {name: value for name, value in SANDBOX_SETTINGS.items() if name in PROVIDERS[provider].settings}
+    own.update(settings or {})
+    _check(PROVIDERS[provider], dict.fromkeys(PROVIDERS[provider].credentials, "the sandbox's"), own)
     account_id = _insert(
         connection,
         keyring,
@@ -208,7 +273,7 @@ def _insert_sandbox_account(
         provider,
         mode="sandbox",
         credentials=key.credentials(provider),
-        settings={"sender": SANDBOX_SENDER, **(settings or {})},
+        settings=own,
         token=key.token,
         budget=(
             requests_per_second or SANDBOX_REQUESTS_PER_SECOND,

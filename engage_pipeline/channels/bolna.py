@@ -297,6 +297,7 @@ PROVIDER = Provider(
     open_channel=_open,
     webhooks=BolnaWebhooks(),
     credentials=("api_key",),
+    optional_settings=("allowed_addresses",),
     # 500 calls a minute and an organisation; calls at once from GET /user/me, two on a trial (Bolna, "Limits").
     requests_per_second=500 / 60,
     in_flight=2,

@@ -17,7 +17,8 @@ class Provider:
         live_url: where its API is; None when the account's settings say so.
         open_channel: the channel of one account.
         webhooks: None when it sends none.
-        credentials, settings: the names that an account needs, and may have.
+        credentials, settings: the names that an account needs.
+        optional_settings: further ones that it may have.
         requests_per_second, in_flight, daily_cap: its documented limits, the default of a live account's budget; None
             for no limit. In flight is accepted and not terminal; what the provider states of an account replaces it.
     """
@@ -29,6 +30,7 @@ class Provider:
     webhooks: Webhooks | None
     credentials: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    optional_settings: tuple[str, ...] = ()
     requests_per_second: float | None = None
     in_flight: int | None = None
     daily_cap: int | None = None

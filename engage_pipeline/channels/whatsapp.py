@@ -338,7 +338,8 @@ PROVIDER = Provider(
     open_channel=_open,
     webhooks=WhatsAppWebhooks(),
     credentials=("api_key", "webhook_secret", "verify_token"),
-    settings=("phone_number_id", "version"),
+    settings=("phone_number_id",),
+    optional_settings=("version",),
     # Messages a second of one sending number (Meta, "Throughput"); the unique people of a day begin at 250.
     requests_per_second=80,
     daily_cap=250,

@@ -15,6 +15,7 @@ from engage_pipeline.accounts.store import (
     list_accounts,
     pause_account,
     resume_account,
+    rotate_token,
 )
 from engage_pipeline.channels.registry import PROVIDERS
 from engage_pipeline.clock import utc_now
@@ -23,7 +24,7 @@ from engage_pipeline.database.tenants import find_tenant
 from engage_pipeline.settings import load_settings
 
 out = Console(highlight=False)
-app = typer.Typer(help="Channel accounts: list, add, pause, resume.", no_args_is_help=True)
+app = typer.Typer(help="Channel accounts: list, add, pause, resume, rotate-token.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -118,6 +119,25 @@ def resume(account_id: UUID) -> None:
     with connect(database_url(load_settings())) as connection:
         resume_account(connection, account_id)
     out.print("resumed")
+
+
+@app.command("rotate-token")
+def rotate(account_id: UUID) -> None:
+    """Replace the secret in the account's webhook address, and show the new address once.
+
+    The old one is refused within a minute, so give the new one to the provider right away.
+
+    Example: engage accounts rotate-token 01932f5e-0000-7000-8000-000000000000
+    """
+    settings = load_settings()
+    with connect(database_url(settings)) as connection:
+        rotated = rotate_token(connection, Keyring(settings), account_id)
+        (account,) = [each for each in list_accounts(connection) if each.account_id == account_id]
+    if account.mode == "sandbox":
+        out.print("rotated; the sandbox uses it from its next request on")
+        return
+    out.print("Give the provider this webhook address; it is shown only now:")
+    out.print(f"{settings.public_url.rstrip('/')}/webhooks/{account.provider}/{rotated.webhook_token}", soft_wrap=True)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -44,6 +44,19 @@ class NoTenant(EngageError):
         )
 
 
+class LegalHoursNeeded(EngageError):
+    """A tenant that reaches real people cannot do without the legal hours."""
+
+    code = "legal-hours-needed"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            what=f"the legal hours of {name!r} were not lifted",
+            why="the tenant has a live account, which reaches real people",
+            fix="take `legal_hours: false` out of its flow files; a sandbox tenant may have it",
+        )
+
+
 class DatabaseUnreachable(EngageError):
     """Nothing answers at the database's address, or it refuses the connection."""
 

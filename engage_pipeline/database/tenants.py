@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from engage_pipeline.database.connections import Connection
-from engage_pipeline.database.errors import NoTenant
+from engage_pipeline.database.errors import LegalHoursNeeded, NoTenant
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,35 @@ def ensure_tenant(
     business_hours: Mapping[str, Any] | None = None,
     legal_hours: bool | None = None,
 ) -> Tenant:
-    """The tenant of that name, made if need be; what is given here overwrites what it had."""
+    """The tenant of that name, made if need be; what is given here overwrites what it had.
+
+    Raises:
+        LegalHoursNeeded: they would be lifted, and the tenant has a live account.
+    """
+    with connection.transaction():
+        _write_tenant(connection, name, default_phone_region, time_zone, business_hours, legal_hours)
+        if legal_hours is False and _is_live(connection, name):
+            raise LegalHoursNeeded(name)
+    return find_tenant(connection, name)
+
+
+def _is_live(connection: Connection, name: str) -> bool:
+    live = connection.execute(
+        "select 1 from channel_accounts as accounts inner join users on users.id = accounts.user_id"
+        " where users.name = %s and accounts.mode = 'live' limit 1",
+        [name],
+    ).fetchone()
+    return live is not None
+
+
+def _write_tenant(
+    connection: Connection,
+    name: str,
+    default_phone_region: str | None,
+    time_zone: str | None,
+    business_hours: Mapping[str, Any] | None,
+    legal_hours: bool | None,
+) -> None:
     connection.execute(
         "insert into users (name, default_phone_region, time_zone, business_hours, legal_hours)"
         " values (%(name)s, coalesce(%(region)s, 'US'), coalesce(%(zone)s, 'UTC'), %(hours)s,"
@@ -76,7 +104,6 @@ def ensure_tenant(
             "legal": legal_hours,
         },
     )
-    return find_tenant(connection, name)
 
 
 def list_tenants(connection: Connection) -> list[Tenant]:

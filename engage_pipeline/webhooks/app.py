@@ -155,12 +155,12 @@ class WebhookApp:
 
 def _is_allowed(request: Request, endpoint: WebhookEndpoint) -> bool:
     """Whether the sender's address is on the account's list; without a list every address is."""
-    allowed = endpoint.settings.get("allowed_addresses")
+    allowed = str(endpoint.settings.get("allowed_addresses") or "")
     if not allowed:
         return True
     try:
         sender = ip_address(request.client.host if request.client else "")
-        return any(sender in ip_network(each, strict=False) for each in allowed)
+        return any(sender in ip_network(each.strip(), strict=False) for each in allowed.split(","))
     except ValueError:
         return False
 

@@ -52,6 +52,9 @@ def explain(
         if (last := each.assigned) is not None:
             given = "no flow" if last.flow_name is None else f"{last.flow_name} version {last.flow_version}"
             out.print(f"  assigned {last.assigned_at}: {given}, {last.reason}", markup=False, soft_wrap=True)
+        if (again := each.again) is not None:
+            would = f"would be {again.reason}" if again.is_offered else "would not be matched"
+            out.print(f"  arriving again now, it {would}: {again.words}", markup=False, soft_wrap=True)
 
 
 def _sign(is_true: bool) -> str:

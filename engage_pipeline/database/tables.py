@@ -512,7 +512,9 @@ flow_assignments = Table(
     _instant("assigned_at", required=True, now=True),
     ForeignKeyConstraint(["flow_id", "flow_version"], ["flow_versions.flow_id", "flow_versions.version"]),
     _one_of("reason", ASSIGNMENT_REASONS),
-    CheckConstraint("reason <> 'matched' or flow_id is not null", name="matched_has_flow"),
+    CheckConstraint(
+        "(reason in ('matched', 'suppressed', 'unreachable')) = (flow_id is not null)", name="flow_by_reason"
+    ),
     Index("idx_flow_assignments_batch", "micro_batch_id"),
     _changed_in(),
     Index("idx_flow_assignments_changed_in", "changed_in"),

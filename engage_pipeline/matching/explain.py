@@ -23,6 +23,7 @@ from engage_pipeline.matching.batch import current_program
 from engage_pipeline.matching.columns import ContactColumns
 from engage_pipeline.matching.predicates import holds, node_of
 from engage_pipeline.matching.program import Program
+from engage_pipeline.matching.second_arrival import SecondArrival, second_arrival
 from engage_pipeline.matching.staging import staged_batches
 
 _HERE = Path(__file__).parent
@@ -85,6 +86,7 @@ class Explanation:
         reason: the one that matching would store: matched, no_match, dnc, unreachable or suppressed.
         flows: every enabled flow of the tenant by priority.
         assigned: None for a contact that was never matched.
+        again: what it would get if it arrived again now; None for a contact that was never matched.
     """
 
     contact_id: str
@@ -92,6 +94,7 @@ class Explanation:
     reason: str
     flows: tuple[ExplainedFlow, ...]
     assigned: StoredAssignment | None
+    again: SecondArrival | None
 
 
 def explain_contact(
@@ -118,27 +121,35 @@ def explain_contact(
         for batch in staged_batches(staging, program.custom_field_names):
             columns = ContactColumns(batch, program.custom_field_names, microseconds(now))
             assigned = assign(program, columns)
-            explained += [_explanation(program, columns, assigned, row) for row in range(len(columns))]
+            explained += [
+                _explanation(connection, program, columns, assigned, row, now=now) for row in range(len(columns))
+            ]
     return explained
 
 
-def _explanation(program: Program, columns: ContactColumns, assigned: Assigned, row: int) -> Explanation:
+def _explanation(
+    connection: Connection, program: Program, columns: ContactColumns, assigned: Assigned, row: int, *, now: datetime
+) -> Explanation:
     user_id = columns.batch.column("user_id")[row].as_py()
+    contact_id = columns.batch.column("contact_id")[row].as_py()
+    of_tenant = [stored for stored in program.flows if str(stored.user_id) == user_id]
     flows = []
-    for stored in program.flows:
-        if str(stored.user_id) != user_id:
-            continue
+    for stored in of_tenant:
         flow = stored.definition
         lines = tuple(line for node in flow.trigger_conditions for line in _lines(program, columns, row, node, 0))
         is_true = all(line.is_true for line in lines if line.depth == 0)
         flows.append(ExplainedFlow(flow.name, flow.priority, stored.version, is_true, lines))
-    winner = int(assigned.flows[row])
+    place = int(assigned.flows[row])
+    winner = program.flows[place] if place >= 0 else None
+    reason = ASSIGNMENT_REASONS[int(assigned.reasons[row])]
+    last = _assigned_last(columns.batch, row)
     return Explanation(
-        columns.batch.column("contact_id")[row].as_py(),
-        program.flows[winner].definition.name if winner >= 0 else None,
-        ASSIGNMENT_REASONS[int(assigned.reasons[row])],
+        contact_id,
+        None if winner is None else winner.definition.name,
+        reason,
         tuple(flows),
-        _assigned_last(columns.batch, row),
+        last,
+        None if last is None else second_arrival(connection, contact_id, of_tenant, winner, reason, now=now),
     )
 
 

@@ -143,6 +143,7 @@ class ExplanationOut(BaseModel):
                 }
             ],
             "assigned": None,
+            "again": None,
         }
     )
 
@@ -151,6 +152,9 @@ class ExplanationOut(BaseModel):
     reason: str
     flows: list[dict[str, Any]]
     assigned: dict[str, Any] | None = Field(description="What it was assigned when it was matched last.")
+    again: dict[str, Any] | None = Field(
+        description="What it would get if it arrived again now; null before the first."
+    )
 
 
 class SimulateIn(BaseModel):

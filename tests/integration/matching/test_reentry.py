@@ -5,11 +5,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from psycopg.errors import CheckViolation
 
+from engage_pipeline.clock import utc_now
 from engage_pipeline.database.connections import connect
 from engage_pipeline.execution.batches import finish_batch
 from engage_pipeline.flows.reentry import takes_known_contacts
 from engage_pipeline.matching.batch import assign_batch
+from engage_pipeline.matching.explain import explain_contact
 from tests.integration.ledger_world import World, flow_of
 
 AGAIN = {"reentry_after_days": 30}
@@ -173,3 +176,49 @@ async def test_the_books_balance_while_contacts_come_again(world: World) -> None
     assert books.problems == ()
     assert books.sums[1].parts == {"assigned to a flow": 1, "re-entry blocked": 1}
     assert (books.sums[2].total, len(world.effects())) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("days", "status", "tags", "told"),
+    [
+        (31, "completed", [], "more than its 30 days ago"),
+        (29, "completed", [], "may enter it again from"),
+        (31, "running", [], "one of its executions is open"),
+        (31, "completed", ["DNC"], "do-not-contact"),
+    ],
+)
+def test_what_explain_says_of_a_second_arrival_is_what_happens(
+    world: World, days: float, status: str, tags: list[str], told: str
+) -> None:
+    world.apply(flow_of("email", **AGAIN))
+    contact_id = world.contact()
+    _match(world)
+    _entered(world, days_ago=days, status=status)
+    world.connection.execute("update contacts set tags = %s where id = %s", [tags, contact_id])
+    (explained,) = explain_contact(world.connection, world.url, str(contact_id), now=utc_now())
+    assert explained.again is not None
+    assert explained.again.is_offered
+    assert told in explained.again.words
+    _arrives(world, contact_id)
+    (_, reason) = _match(world)[contact_id]
+    assert explained.again.reason == reason
+
+
+def test_explain_says_that_a_contact_keeps_what_it_has_where_nobody_may_enter_again(world: World) -> None:
+    world.apply(flow_of("email"))
+    contact_id = world.contact()
+    (new,) = explain_contact(world.connection, world.url, str(contact_id), now=utc_now())
+    assert new.again is None
+    _match(world)
+    (known,) = explain_contact(world.connection, world.url, str(contact_id), now=utc_now())
+    assert known.again is not None
+    assert (known.again.is_offered, known.again.reason) == (False, None)
+
+
+@pytest.mark.parametrize("reason", ["no_match", "dnc", "already_engaged", "reentry_blocked"])
+def test_an_assignment_of_these_reasons_carries_no_flow(world: World, reason: str) -> None:
+    world.apply(flow_of("email"))
+    world.contact()
+    _match(world)
+    with pytest.raises(CheckViolation, match="flow_by_reason"):
+        world.connection.execute("update flow_assignments set reason = %s", [reason])

@@ -8,6 +8,7 @@ import schemathesis
 from hypothesis import HealthCheck
 from schemathesis import checks
 
+from engage_pipeline.api.app import create_app
 from tests.integration.api.conftest import Api
 from tests.integration.api.world import make_theirs
 
@@ -114,7 +115,8 @@ def test_schemathesis_finds_no_server_error_and_no_answer_that_is_not_described(
     api.report_of_daemon()
     api.tenants["acme"] = api.tenants["other"]
     token = api.token()
-    schema = schemathesis.openapi.from_asgi("/api/openapi.json", api.client.app)
+    # An application of its own: it is started and ended for each request, in an event loop of its own.
+    schema = schemathesis.openapi.from_asgi("/api/openapi.json", create_app(api.settings, api.url))
     known = {**theirs.ids, "mart": "channel_performance"}
     wanted = (
         checks.not_a_server_error,

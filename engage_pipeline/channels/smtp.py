@@ -3,6 +3,7 @@
 The stored request is the whole message, so that a repeated attempt is the same to the byte.
 """
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from engage_pipeline.channels.unsubscribe import UnsubscribeLinks
 from engage_pipeline.masking import mask_personal
 
 _SECONDS = 10.0
+_IMPLICIT_TLS_PORT = 465  # RFC 8314, 3.3; on every other port STARTTLS is demanded of a live account's server
 _REASON_LENGTH = 300
 
 
@@ -99,8 +101,8 @@ class SmtpEmails:
             hostname=self.server.host,
             port=self.server.port,
             timeout=_SECONDS,
-            use_tls=self.server.is_live and self.server.port == 465,
-            start_tls=True if self.server.is_live and self.server.port != 465 else None,
+            use_tls=self.server.is_live and self.server.port == _IMPLICIT_TLS_PORT,
+            start_tls=True if self.server.is_live and self.server.port != _IMPLICIT_TLS_PORT else None,
         )
         try:
             await smtp.connect()
@@ -113,7 +115,7 @@ class SmtpEmails:
         except aiosmtplib.SMTPResponseException as error:
             return _refusal(error)
         except (aiosmtplib.SMTPException, OSError) as error:
-            return TryLater(f"no connection to the SMTP server ({type(error).__name__})")
+            return _before_sending(error)
         try:
             await smtp.data(request["message"].encode())
         except aiosmtplib.SMTPResponseException as error:
@@ -143,6 +145,19 @@ class SmtpEmails:
     async def stop(self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str) -> bool:
         """False: what was sent is not taken back."""
         return False
+
+
+def _before_sending(error: Exception) -> TryLater:
+    """Nothing was sent. A server without TLS or login, or whose certificate is not trusted, is a person's to mend."""
+    cause = error.__cause__ or error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        words = f"the SMTP server's certificate is not trusted ({cause.verify_message})"
+        return TryLater(words, pauses_account=words)
+    # aiosmtplib has no type of its own for a server without STARTTLS.
+    if type(error) is aiosmtplib.SMTPException or isinstance(error, aiosmtplib.SMTPNotSupported):
+        words = "the SMTP server offers no TLS, or no login that we know"
+        return TryLater(words, pauses_account=words)
+    return TryLater(f"no connection to the SMTP server ({type(error).__name__})")
 
 
 def _refusal(error: aiosmtplib.SMTPResponseException) -> Answer:

@@ -1,12 +1,15 @@
 """Nothing leaves this machine, whatever the address and the environment say."""
 
+import asyncio
 import socket
 import sys
+from dataclasses import replace
 from uuid import uuid4
 
+import httpx
 import pytest
 
-from engage_pipeline.channels.http import NotLoopback, exchange, open_client
+from engage_pipeline.channels.http import Endpoint, LoopbackOnly, NotLoopback, exchange, open_client
 from engage_pipeline.channels.protocol import Recipient
 from engage_pipeline.channels.registry import sandbox_channels
 
@@ -60,6 +63,54 @@ async def test_an_address_off_this_machine_is_refused_before_any_socket_or_name(
             await exchange(http, "POST", url, body={})
     assert caught.value.code == "not-loopback"
     assert "ENGAGE_SANDBOX_URL" in caught.value.fix
+    assert sockets == []
+
+
+LIVE = Endpoint("https://api.example.com", "planted-key", is_live=True)
+
+
+def reached(endpoint, path="/emails", **changes):
+    """The address that a request of the endpoint reaches beneath the rule, or what refuses it."""
+    seen = []
+
+    def respond(request):
+        seen.append(str(request.url))
+        return httpx.Response(200, json={"id": "m-1"})
+
+    async def ask():
+        transport = LoopbackOnly(httpx.MockTransport(respond))
+        async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
+            await replace(endpoint, **changes).exchange(client, "POST", path, body={})
+
+    asyncio.run(ask())
+    return seen
+
+
+def test_a_live_account_reaches_its_own_host_over_https():
+    assert reached(LIVE) == ["https://api.example.com/emails"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"is_live": False},
+        {"base_url": "http://api.example.com"},
+        {"base_url": "ftp://api.example.com"},
+        {"base_url": "http://api.example.com", "is_live": False},
+    ],
+)
+def test_without_https_or_without_being_live_it_reaches_nothing(changes):
+    with pytest.raises(NotLoopback):
+        reached(LIVE, **changes)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://other.example.com/emails", "https://api.example.com.evil.example/", "https://192.0.2.1/"]
+)
+async def test_a_live_account_reaches_no_other_host(url, sockets):
+    async with client() as http:
+        with pytest.raises(NotLoopback):
+            await exchange(http, "POST", url, body={}, live_host="api.example.com")
     assert sockets == []
 
 

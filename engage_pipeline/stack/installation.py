@@ -3,16 +3,20 @@
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
 from urllib.parse import urlsplit
 
 import httpx
+from filelock import FileLock
 from pydantic import SecretStr
 
 from engage_pipeline.api.tokens import make_local_secret
 from engage_pipeline.channels.http import loopback_url
+from engage_pipeline.channels.registry import PROVIDERS
 from engage_pipeline.database import embedded
 from engage_pipeline.database.connections import dagster_database_url, database_url
 from engage_pipeline.database.migrate import migrate
@@ -27,6 +31,9 @@ _WORKSPACE = """load_from:
       port: {port}
       location_name: engage_pipeline
 """
+
+
+_OTHER_PROVIDER_WORDS = ("META", "FACEBOOK", "TWILIO")
 
 
 @dataclass(frozen=True)
@@ -53,40 +60,63 @@ def running(settings: Settings, *, with_ui: bool, with_api: bool = False) -> Ite
     if with_ui and not _is_free(settings.dagster_port):
         raise PortTaken(settings.dagster_port)
     loopback_url(httpx.URL(settings.sandbox_url))
-    settings = settings.model_copy(update={"sandbox_url": _free_address(settings.sandbox_url)})
-    settings = _with_free_webhook_port(settings)
-    environment = dict(os.environ)
+    environment = without_provider_credentials(os.environ)
     with supervised(settings.home, environment) as processes:
         was_running = settings.database_url is not None or embedded.is_running(settings.home)
         try:
             url = database_url(settings)
             migrate(url)
-            environment.update(_shared_environment(settings, url))
-            processes.environment = environment
             _prepare_dagster_home(settings)
             if with_api:
                 make_local_secret(settings)
-            processes.start(
-                "sandbox",
-                ["engage_pipeline.cli", "sandbox"],
-                working_directory=PROJECT_ROOT,
-                ready=lambda: _answers(f"{settings.sandbox_url}/health"),
-                seconds=30,
-            )
-            serves = "api" if with_api else "webhooks"
-            processes.start(
-                serves,
-                ["engage_pipeline.cli", serves],
-                working_directory=PROJECT_ROOT,
-                ready=lambda: _answers(f"http://127.0.0.1:{settings.webhook_port}/health"),
-                seconds=30,
-            )
+            with ports_of_its_own(settings) as settings:
+                environment.update(_shared_environment(settings, url))
+                processes.environment = environment
+                _start_servers(processes, settings, serves="api" if with_api else "webhooks")
             _start_dagster(processes, settings, with_ui=with_ui)
             yield Installation(settings, url, processes)
         finally:
             processes.stop()
             if not was_running:
                 embedded.stop(settings.home)
+
+
+def _start_servers(processes: Processes, settings: Settings, *, serves: str) -> None:
+    processes.start(
+        "sandbox",
+        ["engage_pipeline.cli", "sandbox"],
+        working_directory=PROJECT_ROOT,
+        ready=lambda: _answers(f"{settings.sandbox_url}/health"),
+        seconds=30,
+    )
+    processes.start(
+        serves,
+        ["engage_pipeline.cli", serves],
+        working_directory=PROJECT_ROOT,
+        ready=lambda: _answers(f"http://127.0.0.1:{settings.webhook_port}/health"),
+        seconds=30,
+    )
+
+
+def without_provider_credentials(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` without what carries a provider's name, such as RESEND_API_KEY.
+
+    Nothing reads them: credentials are asked for by `engage accounts add --live`. So the processes need not have them.
+    """
+    names = tuple(f"{word}_" for word in (*(name.upper() for name in PROVIDERS), *_OTHER_PROVIDER_WORDS))
+    return {name: value for name, value in environment.items() if not name.upper().startswith(names)}
+
+
+@contextmanager
+def ports_of_its_own(settings: Settings) -> Iterator[Settings]:
+    """Settings in which a port that something else listens on is replaced by a free one.
+
+    Until the block ends no other installation of this user chooses any. By then what was started has bound its own, so
+    that two that start at once never take the same.
+    """
+    with FileLock(Path(gettempdir()) / f"engage-ports-{os.getuid()}.lock"):
+        settings = settings.model_copy(update={"sandbox_url": _free_address(settings.sandbox_url)})
+        yield _with_free_webhook_port(settings)
 
 
 def _start_dagster(processes: Processes, settings: Settings, *, with_ui: bool) -> None:

@@ -74,6 +74,7 @@ class Processes:
             if time.monotonic() > deadline:
                 raise ServiceFailed(name, reason=f"did not answer within {seconds:.0f} seconds", log=log)
             time.sleep(0.1)
+        process.check()  # what answered may be something else on its port
         return process
 
     def check(self) -> None:

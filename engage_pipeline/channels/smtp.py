@@ -37,7 +37,7 @@ class SmtpServer:
 
     host: str
     port: int
-    username: str = ""
+    username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     is_live: bool = False
 

@@ -10,8 +10,8 @@ from engage_pipeline.channels.templates import Template
 from engage_pipeline.channels.unsubscribe import UnsubscribeLinks
 from engage_pipeline.channels.variables import one_line
 
-_SUBJECT_LENGTH = 250
-_NEUTRAL_SUBJECT = "Thank you for your interest"
+SUBJECT_LENGTH = 250
+NEUTRAL_SUBJECT = "Thank you for your interest"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def compose(
     link = {} if unsubscribe is None else {"unsubscribe_url": unsubscribe.link(reference)}
     if "text" in action_config:
         content: dict[str, Any] = {
-            "subject": action_config.get("subject", _NEUTRAL_SUBJECT),
+            "subject": action_config.get("subject", NEUTRAL_SUBJECT),
             "text": str(action_config["text"]),
         }
     else:
@@ -54,9 +54,9 @@ def compose(
             return rendered
         content = rendered
     return Mail(
-        sender=one_line(str(action_config.get("from", sender)), _SUBJECT_LENGTH),
-        to=one_line(recipient.email or "", _SUBJECT_LENGTH),
-        subject=one_line(str(action_config.get("subject", content["subject"])), _SUBJECT_LENGTH),
+        sender=one_line(str(action_config.get("from", sender)), SUBJECT_LENGTH),
+        to=one_line(recipient.email or "", SUBJECT_LENGTH),
+        subject=one_line(str(action_config.get("subject", content["subject"])), SUBJECT_LENGTH),
         text=content["text"],
         html=content.get("html") or html_of(content["text"]),
         headers={} if unsubscribe is None else unsubscribe.headers(reference),

@@ -16,14 +16,14 @@ import httpx
 from engage_pipeline.channels.account import Account
 from engage_pipeline.channels.answers import Accepted, Answer, ProviderOutcome, Refused, Told, TryLater, Unknown
 from engage_pipeline.channels.http import Endpoint
-from engage_pipeline.channels.mail import Mail, compose
+from engage_pipeline.channels.mail import NEUTRAL_SUBJECT, SUBJECT_LENGTH, Mail, compose
 from engage_pipeline.channels.protocol import Recipient, Request, Skip
 from engage_pipeline.channels.provider import Provider
 from engage_pipeline.channels.responses import asks_to_wait, identifier, json_object, put_off, reason_text, text_field
 from engage_pipeline.channels.signatures import is_signed_by_svix
 from engage_pipeline.channels.templates import Template
 from engage_pipeline.channels.unsubscribe import UnsubscribeLinks
-from engage_pipeline.channels.variables import variable_values
+from engage_pipeline.channels.variables import one_line, variable_values
 from engage_pipeline.channels.webhooks import (
     RawEvent,
     UnreadableWebhook,
@@ -106,9 +106,9 @@ class ResendEmails:
             }
         headers = {} if self.unsubscribe is None else self.unsubscribe.headers(reference)
         return {
-            "from": action_config.get("from", self.sender),
+            "from": one_line(str(action_config.get("from", self.sender)), SUBJECT_LENGTH),
             "to": [recipient.email],
-            "subject": action_config.get("subject", "Thank you for your interest"),
+            "subject": one_line(str(action_config.get("subject", NEUTRAL_SUBJECT)), SUBJECT_LENGTH),
             "tags": tags,
             "template": {
                 "id": str(action_config["template_id"]),

@@ -10,7 +10,7 @@ import pytest
 
 from engage_pipeline.accounts.keyring import Keyring
 from engage_pipeline.accounts.opening import unsubscribe_links
-from engage_pipeline.accounts.store import ensure_sandbox_accounts, list_accounts
+from engage_pipeline.accounts.store import add_account, ensure_sandbox_accounts, list_accounts
 from engage_pipeline.channels.sandbox.keys import SandboxKey, read_key
 from engage_pipeline.channels.sandbox.telling import signed_headers
 from engage_pipeline.clock import utc_now
@@ -36,8 +36,11 @@ class Hooks:
 
     def key(self, provider: str, tenant: str = "acme") -> SandboxKey:
         """What the tenant's sandbox account with the provider holds."""
-        ensure_tenant(self.connection, tenant)
+        user_id = ensure_tenant(self.connection, tenant).user_id
         ensure_sandbox_accounts(self.connection, self.keyring)
+        active = {each.provider for each in list_accounts(self.connection) if each.is_active}
+        if provider not in active:
+            add_account(self.connection, self.keyring, user_id, provider, mode="sandbox", credentials={}, settings={})
         (account,) = [
             each
             for each in list_accounts(self.connection)

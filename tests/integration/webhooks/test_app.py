@@ -4,9 +4,11 @@ import asyncio
 import json
 import logging
 
+import httpx
 import pytest
 
 from engage_pipeline.webhooks import endpoints
+from engage_pipeline.webhooks.serve import webhook_server
 
 BODIES = {
     "bolna": b'{"id": "e-1", "status": "ringing", "created_at": "2026-11-24T10:00:00"}',
@@ -31,13 +33,19 @@ BODIES = {
         }
     ).encode(),
     "resend": b'{"type": "email.sent", "created_at": "2026-11-24T10:00:00Z", "data": {"email_id": "m-1"}}',
+    "sendgrid": b'[{"event": "delivered", "sg_event_id": "ev-2", "sg_message_id": "sg", "timestamp": 1600112492}]\r\n',
 }
-SIGNED = ["whatsapp", "resend"]
+SIGNED = ["whatsapp", "resend", "sendgrid"]
 
 
 @pytest.mark.parametrize(
     ("provider", "keys"),
-    [("bolna", ["e-1:ringing"]), ("whatsapp", ["wamid.A:sent", "wamid.B:read"]), ("resend", ["msg_1"])],
+    [
+        ("bolna", ["e-1:ringing"]),
+        ("whatsapp", ["wamid.A:sent", "wamid.B:read"]),
+        ("resend", ["msg_1"]),
+        ("sendgrid", ["ev-2"]),
+    ],
 )
 async def test_a_webhook_is_stored_once_however_often_it_comes(hooks, provider, keys):
     for _ in range(3):
@@ -57,12 +65,12 @@ async def test_many_at_once_are_all_stored(hooks):
 @pytest.mark.parametrize("provider", SIGNED)
 async def test_a_body_changed_by_one_byte_is_refused_and_not_stored(hooks, provider):
     key, raw = hooks.key(provider), BODIES[provider]
-    changed = raw.replace(b"2", b"3", 1) if provider == "resend" else raw.replace(b"wamid.A", b"wamid.C")
+    changed = raw.replace(b"wamid.A", b"wamid.C") if provider == "whatsapp" else raw.replace(b"2", b"3", 1)
     signed_for_raw = await hooks.post(provider, raw, key=key)
     headers = {
         name: value
         for name, value in signed_for_raw.request.headers.items()
-        if name.startswith("svix-") or name == "x-hub-signature-256"
+        if name.startswith(("svix-", "x-twilio-")) or name == "x-hub-signature-256"
     }
     before = hooks.stored()
     assert (await hooks.post(provider, changed, key=key, **headers)).status_code == 401
@@ -185,3 +193,27 @@ async def test_without_a_database_a_known_path_is_answered_for_a_minute_and_then
     monkeypatch.setattr(endpoints, "_OLDEST_SECONDS", 0.0)
     assert (await hooks.post("resend", BODIES["resend"], key=key)).status_code == 503
     hooks.connection.execute("alter table elsewhere rename to channel_accounts")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "status"), [("none", 403), ("192.0.2.1", 403), ("127.0.0.1", 200), ("192.0.2.1, 127.0.0.0/8", 200)]
+)
+async def test_a_forwarded_address_counts_only_from_a_trusted_proxy(hooks, trusted, status):
+    key = hooks.key("bolna")
+    hooks.connection.execute('update channel_accounts set settings = \'{"allowed_addresses": "203.0.113.9"}\'')
+    settings = hooks.settings.model_copy(update={"trusted_proxies": trusted})
+    server = webhook_server(settings, hooks.url, port=0)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        assert not serving.done()
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with httpx.AsyncClient(trust_env=False) as client:
+        response = await client.post(
+            f"http://127.0.0.1:{port}/webhooks/bolna/{key.token}",
+            content=BODIES["bolna"],
+            headers={"X-Forwarded-For": "203.0.113.9"},
+        )
+    server.should_exit = True
+    await serving
+    assert response.status_code == status

@@ -4,7 +4,7 @@ The one place where a question to the warehouse is confined to a tenant.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +19,9 @@ from engage_pipeline.analytics.read import open_warehouse
 
 if TYPE_CHECKING:
     import duckdb
+
+_MOST_ROWS_KEPT = 100
+_MOST_ANSWERS_KEPT = 2000
 
 
 @cache
@@ -50,7 +53,8 @@ class OpenWarehouse:
     """The published warehouse, opened when first asked and again once another one is published.
 
     Safe for several threads. DuckDB shares one file between all connections of a process, so the old one is closed,
-    after the questions that are under way, before the new one is opened.
+    after the questions that are under way, before the new one is opened. A published file never changes, so its short
+    answers are kept until then.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,6 +63,8 @@ class OpenWarehouse:
         self._reader_count = 0
         self._stamp: tuple[int, int] | None = None
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._as_of: datetime | None = None
+        self._answers: dict[Hashable, list[dict[str, Any]]] = {}
 
     def close(self) -> None:
         """Let go of the file."""
@@ -83,17 +89,14 @@ class OpenWarehouse:
         Raises:
             NoWarehouse: none was ever published.
         """
-        conditions = ["user_id = ?", *(f'"{column}" = ?' for column in equal or {})]
+        given = equal or {}
+        conditions = ["user_id = ?", *(f'"{column}" = ?' for column in given)]
         order = ", ".join(f'"{column}"' for column in mart.key)
-        with self._cursor() as cursor:
-            answer = cursor.execute(
-                f'select * exclude (user_id) from "{mart.name}" where {" and ".join(conditions)}'
-                f" order by {order} limit ? offset ?",
-                [user_id, *(equal or {}).values(), at_most, skip],
-            )
-            names = [column[0] for column in answer.description]
-            rows = [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
-            return TenantRows(_as_of(cursor), rows)
+        return self._rows(
+            f'select * exclude (user_id) from "{mart.name}" where {" and ".join(conditions)}'
+            f" order by {order} limit ? offset ?",
+            (user_id, *given.values(), at_most, skip),
+        )
 
     def executions_of_flow(self, user_id: UUID, flow_id: UUID) -> dict[str, int]:
         """Status -> how many executions of the flow, without test runs.
@@ -101,25 +104,35 @@ class OpenWarehouse:
         Raises:
             NoWarehouse: none was ever published.
         """
-        with self._cursor() as cursor:
-            return dict(
-                cursor.execute(
-                    "select execution_status, count(*) from dim_executions"
-                    " where user_id = ? and flow_id = ? and not is_test_run group by execution_status",
-                    [user_id, flow_id],
-                ).fetchall()
-            )
+        counted = self._rows(
+            "select execution_status, count(*) as execution_count from dim_executions"
+            " where user_id = ? and flow_id = ? and not is_test_run group by execution_status",
+            (user_id, flow_id),
+        )
+        return {row["execution_status"]: row["execution_count"] for row in counted.rows}
+
+    def _rows(self, question: str, given: tuple[Any, ...]) -> TenantRows:
+        with self._cursor() as (cursor, as_of):
+            key = (as_of, question, given)
+            known = self._answers.get(key)
+            if known is not None:
+                return TenantRows(as_of, known)
+            answer = cursor.execute(question, given)
+            names = [column[0] for column in answer.description]
+            rows = [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+            if len(rows) <= _MOST_ROWS_KEPT and len(self._answers) < _MOST_ANSWERS_KEPT:
+                self._answers[key] = rows
+            return TenantRows(as_of, rows)
 
     @contextmanager
-    def _cursor(self) -> "Iterator[duckdb.DuckDBPyConnection]":
+    def _cursor(self) -> "Iterator[tuple[duckdb.DuckDBPyConnection, datetime]]":
         with self._changed:
             self._open_newest()
             self._reader_count += 1
-            assert self._connection is not None  # noqa: S101 - it has just been opened
-            cursor = self._connection.cursor()
+            assert self._connection is not None and self._as_of is not None  # noqa: S101 - it has been opened
+            cursor, as_of = self._connection.cursor(), self._as_of
         try:
-            cursor.execute("set TimeZone = 'UTC'")
-            yield cursor
+            yield cursor, as_of
         finally:
             cursor.close()
             with self._changed:
@@ -134,12 +147,16 @@ class OpenWarehouse:
             if stamp != self._stamp or self._connection is None:
                 self._let_go()
                 self._connection = open_warehouse(self._path)
+                # For every cursor; the connection's own setting is not theirs.
+                self._connection.execute("set global TimeZone = 'UTC'")
+                ((self._as_of,),) = self._connection.execute("select as_of from warehouse_build").fetchall()
                 self._stamp = stamp
 
     def _let_go(self) -> None:
         if self._connection is not None:
             self._connection.close()
-        self._connection, self._stamp = None, None
+        self._connection, self._stamp, self._as_of = None, None, None
+        self._answers = {}
 
     def _published(self) -> tuple[int, int]:
         try:
@@ -147,9 +164,3 @@ class OpenWarehouse:
         except FileNotFoundError as error:
             raise NoWarehouse(self._path) from error
         return stat.st_ino, stat.st_mtime_ns
-
-
-def _as_of(cursor: "duckdb.DuckDBPyConnection") -> datetime:
-    ((as_of,),) = cursor.execute("select as_of from warehouse_build").fetchall()
-    found: datetime = as_of
-    return found

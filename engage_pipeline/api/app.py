@@ -19,6 +19,7 @@ from engage_pipeline.api.health import HealthCheck
 from engage_pipeline.api.metrics import Metrics
 from engage_pipeline.api.problems import Problem, handle_problems
 from engage_pipeline.api.rate_limits import RateLimits
+from engage_pipeline.api.remembered import Remembered
 from engage_pipeline.api.routes import (
     contacts,
     executions,
@@ -66,6 +67,7 @@ def create_api(settings: Settings, url: str) -> FastAPI:
         Metrics(database.pool),
         HealthCheck(url),
         OpenWarehouse(settings.warehouse),
+        Remembered(),
     )
 
     @asynccontextmanager
@@ -78,6 +80,7 @@ def create_api(settings: Settings, url: str) -> FastAPI:
         finally:
             await anyio.to_thread.run_sync(database.close)
             services.warehouse.close()
+            services.counts.close()
 
     app = FastAPI(
         title="Engage Pipeline",
@@ -92,15 +95,15 @@ def create_api(settings: Settings, url: str) -> FastAPI:
     app.state.services = services
     handle_problems(app)
     for routes in (
-        planning,
-        flows,
         executions,
+        flows,
+        statistics,
         contacts,
         uploads,
+        planning,
         templates,
         suppressions,
         sending,
-        statistics,
         health,
     ):
         app.include_router(routes.router)
@@ -152,6 +155,17 @@ def _document(app: FastAPI) -> dict[str, Any]:
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(problem.pop("$defs"))
         schemas["Problem"] = problem
+        document["components"]["securitySchemes"] = {
+            "token": {
+                "type": "http",
+                "scheme": "bearer",
+                "bearerFormat": "JWT",
+                "description": "A token of `engage token create`, or of your own issuer.",
+            }
+        }
+        for path, methods in document["paths"].items():
+            for operation in methods.values():
+                operation["security"] = [] if path in health.OPEN else [{"token": []}]
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
         # The framework leaves out what is null, of examples too, where it is part of what is shown.

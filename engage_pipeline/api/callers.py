@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from engage_pipeline.api.answers import Answer
 from engage_pipeline.api.errors import NoToken, RoleTooLow
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from engage_pipeline.api.services import Services
-
-_bearer = HTTPBearer(
-    bearerFormat="JWT", auto_error=False, description="A token of `engage token create`, or of your own issuer."
-)
 
 IdempotencyKey = Annotated[
     str | None,
@@ -80,10 +75,7 @@ class Poster(Caller):
         return replace(self, body=body)
 
 
-Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-
-
-async def authenticated(request: Request, credentials: HTTPAuthorizationCredentials | None, role: Role) -> Principal:
+async def authenticated(request: Request, role: Role) -> Principal:
     """Who sends the request.
 
     Raises:
@@ -92,9 +84,10 @@ async def authenticated(request: Request, credentials: HTTPAuthorizationCredenti
         TooManyRequests: the token has sent too many.
     """
     services: Services = request.app.state.services
-    if credentials is None:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token:
         raise NoToken("it has no token")
-    verifier, token = services.verifier, credentials.credentials
+    verifier = services.verifier
     principal = await run_in_threadpool(verifier.verify, token) if verifier.may_block else verifier.verify(token)
     services.rate_limits.count_token(principal.token_id)
     if not principal.may(role):
@@ -105,8 +98,8 @@ async def authenticated(request: Request, credentials: HTTPAuthorizationCredenti
 def caller(role: Role) -> Callable[..., Awaitable[Caller]]:
     """The dependency of an endpoint that takes `role`."""
 
-    async def find(request: Request, credentials: Credentials) -> Caller:
-        principal = await authenticated(request, credentials, role)
+    async def find(request: Request) -> Caller:
+        principal = await authenticated(request, role)
         return Caller(principal, request.app.state.services, request.method, request.url.path)
 
     return find
@@ -115,8 +108,8 @@ def caller(role: Role) -> Callable[..., Awaitable[Caller]]:
 def poster(role: Role, *, reads_body: bool = True) -> Callable[..., Awaitable[Poster]]:
     """The same for a POST; one whose endpoint reads the body says itself what is in it (`with_body`)."""
 
-    async def find(request: Request, credentials: Credentials, idempotency_key: IdempotencyKey = None) -> Poster:
-        principal = await authenticated(request, credentials, role)
+    async def find(request: Request, idempotency_key: IdempotencyKey = None) -> Poster:
+        principal = await authenticated(request, role)
         body = await request.body() if idempotency_key and reads_body else b""
         return Poster(principal, request.app.state.services, request.method, request.url.path, body, idempotency_key)
 

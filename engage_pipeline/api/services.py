@@ -6,6 +6,7 @@ from engage_pipeline.analytics.marts import OpenWarehouse
 from engage_pipeline.api.health import HealthCheck
 from engage_pipeline.api.metrics import Metrics
 from engage_pipeline.api.rate_limits import RateLimits
+from engage_pipeline.api.remembered import Remembered
 from engage_pipeline.api.sessions import TenantDatabase
 from engage_pipeline.api.tokens import TokenVerifier
 from engage_pipeline.settings import Settings
@@ -22,3 +23,4 @@ class Services:
     metrics: Metrics
     health: HealthCheck
     warehouse: OpenWarehouse
+    counts: Remembered

@@ -22,15 +22,17 @@ _POOL_WAITS_SECONDS = 5
 
 @dataclass(frozen=True)
 class Session:
-    """One transaction of one tenant.
-
-    Attributes:
-        url: for readers that open a connection of their own: it names the tenant, too.
-    """
+    """One transaction of one tenant."""
 
     connection: Connection
     user_id: UUID
-    url: str = field(repr=False)
+    _url: str = field(repr=False)
+    _statement_seconds: float
+
+    @property
+    def url(self) -> str:
+        """For readers that open a connection of their own: it names the tenant, too."""
+        return tenant_url(self._url, self.user_id, statement_seconds=self._statement_seconds)
 
     @cached_property
     def tenant(self) -> Tenant:
@@ -49,7 +51,7 @@ class TenantDatabase:
     """Connections of the role `engage_api`, lent to one transaction after another."""
 
     def __init__(self, url: str, *, connections: int, statement_seconds: float) -> None:
-        self._url = url
+        self._url, self._statement_seconds = url, statement_seconds
         options = f"-c TimeZone=UTC -c statement_timeout={round(statement_seconds * 1000)}"
         self.pool = ConnectionPool(
             url,
@@ -83,4 +85,4 @@ class TenantDatabase:
             connection.read_only = read_only
             with connection.transaction():
                 connection.execute("select set_config('engage.tenant', %s, true)", [str(user_id)])
-                yield Session(connection, user_id, tenant_url(self._url, user_id))
+                yield Session(connection, user_id, self._url, self._statement_seconds)

@@ -6,6 +6,7 @@ transaction named, and no others. The owner of the tables, as which everything e
 
 import logging
 from urllib.parse import quote, urlsplit, urlunsplit
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -55,10 +56,15 @@ def api_url(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{API_ROLE}@{place}"))
 
 
-def tenant_url(url: str, user_id: object) -> str:
-    """`url` such that every connection to it has named the tenant, for readers that open one of their own."""
+def tenant_url(url: str, user_id: UUID, *, statement_seconds: float) -> str:
+    """`url` such that every connection to it has named the tenant, for readers that open one of their own.
+
+    Args:
+        statement_seconds: the longest that a statement may take there.
+    """
     parts = urlsplit(url)
-    option = f"options={quote(f'-c engage.tenant={user_id}')}"
+    settings = f"-c engage.tenant={user_id} -c statement_timeout={round(statement_seconds * 1000)}"
+    option = f"options={quote(settings)}"
     return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, option)))))
 
 

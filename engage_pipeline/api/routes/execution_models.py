@@ -23,6 +23,7 @@ _EXECUTION = {
     "next_due_at": "2026-05-01T10:30:00Z",
 }
 _COUNTS = {
+    "as_of": "2026-05-01T09:30:00Z",
     "total": 4642,
     "pending": 0,
     "running": 2877,
@@ -101,6 +102,7 @@ class ExecutionCounts(BaseModel):
 
     model_config = _example(_COUNTS)
 
+    as_of: datetime = Field(description="When they were counted.")
     total: int
     pending: int
     running: int

@@ -1,5 +1,6 @@
 """Executions: list, count, read, cancel; all of a tenant, or those of one flow."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -32,31 +33,24 @@ Sort = Literal["-triggered_at", "triggered_at"]
 _READ = answers(401, 403, 404, 422, 429, 503)
 
 
-class Narrowing:
-    """The filters that the lists and the counts share."""
-
-    def __init__(
-        self,
-        status: Annotated[list[Status] | None, Query(description="Any of these.")] = None,
-        contact_id: Annotated[UUID | None, Query(description="Only this contact's.")] = None,
-        triggered_from: Annotated[AwareDatetime | None, Query(description="With a zone; inclusive.")] = None,
-        triggered_before: Annotated[AwareDatetime | None, Query(description="With a zone; exclusive.")] = None,
-        is_test_run: Annotated[bool | None, Query(description="Only test runs, or none of them.")] = None,
-    ) -> None:
-        self.given: dict[str, Any] = {
-            "statuses": tuple(status or ()),
-            "contact_id": contact_id,
-            "triggered_from": triggered_from,
-            "triggered_before": triggered_before,
-            "is_test_run": is_test_run,
-        }
-
-    def of(self, session: Session, **more: Any) -> ExecutionFilter:
-        """The filter for the tenant of a session."""
-        return ExecutionFilter(user_id=session.user_id, **self.given, **more)
+async def _narrowing(
+    status: Annotated[list[Status] | None, Query(description="Any of these.")] = None,
+    contact_id: Annotated[UUID | None, Query(description="Only this contact's.")] = None,
+    triggered_from: Annotated[AwareDatetime | None, Query(description="With a zone; inclusive.")] = None,
+    triggered_before: Annotated[AwareDatetime | None, Query(description="With a zone; exclusive.")] = None,
+    is_test_run: Annotated[bool | None, Query(description="Only test runs, or none of them.")] = None,
+) -> ExecutionFilter:
+    """The filters that the lists and the counts share; whose executions they are is not said here."""
+    return ExecutionFilter(
+        statuses=tuple(status or ()),
+        contact_id=contact_id,
+        triggered_from=triggered_from,
+        triggered_before=triggered_before,
+        is_test_run=is_test_run,
+    )
 
 
-Narrowed = Annotated[Narrowing, Depends(Narrowing)]
+Narrowed = Annotated[ExecutionFilter, Depends(_narrowing)]
 Sorted = Annotated[Sort, Query(description="`-` is the newest first.")]
 Unknown = Annotated[bool, Query(description="Only those with an action that waits for a person.")]
 
@@ -73,7 +67,7 @@ def list_all(
 ) -> Response:
     """The tenant's executions, the newest first."""
     with caller.read() as session:
-        which = narrowing.of(session, flow_id=flow_id, unknown=unknown)
+        which = replace(narrowing, user_id=session.user_id, flow_id=flow_id, unknown=unknown)
         return _page(session, which, limit=limit, cursor=cursor, sort=sort)
 
 
@@ -92,7 +86,7 @@ def list_of_flow(
     """The executions of all versions of a flow, the newest first; of a deleted flow, too."""
     with caller.read() as session:
         show_flow(session.connection, session.user_id, flow_id, even_deleted=True)
-        which = narrowing.of(session, flow_id=flow_id, unknown=unknown)
+        which = replace(narrowing, user_id=session.user_id, flow_id=flow_id, unknown=unknown)
         return _page(session, which, limit=limit, cursor=cursor, sort=sort)
 
 
@@ -102,13 +96,19 @@ def count(
     narrowing: Narrowed,
     flow_id: Annotated[UUID | None, Query(description="Only this flow's.")] = None,
 ) -> Response:
-    """How many executions are in each state, from the ledger as it is now."""
-    with caller.read() as session:
-        counts = count_executions(session.connection, narrowing.of(session, flow_id=flow_id))
-    total = sum(counts.values())
-    ended = counts["completed"] + counts["failed"]
-    rate = counts["completed"] / ended if ended else None
-    return Answer.of({"total": total, **counts, "completion_rate": rate}).response()
+    """How many executions are in each state, from the ledger. Asked often, they are some seconds old (`as_of`)."""
+    principal, database = caller.principal, caller.services.database
+    which = replace(narrowing, user_id=principal.user_id, flow_id=flow_id)
+
+    def read() -> dict[str, Any]:
+        with database.session(principal.user_id, read_only=True) as session:
+            now = utc_now()
+            counts = count_executions(session.connection, replace(which, user_id=session.user_id))
+        ended = counts["completed"] + counts["failed"]
+        rate = counts["completed"] / ended if ended else None
+        return {"as_of": now, "total": sum(counts.values()), **counts, "completion_rate": rate}
+
+    return Answer.of(caller.services.counts.get(which, read)).response()
 
 
 @router.get("/executions/{execution_id}", response_model=ExecutionDetail, responses=_READ, summary="Read an execution")

@@ -12,6 +12,9 @@ from engage_pipeline.clock import utc_now
 
 router = APIRouter(tags=["health"])
 
+OPEN = ("/api/health", "/api/health/live")
+"""What takes no token."""
+
 _READY: dict[str, Any] = {
     "status": "ready",
     "checks": {"database": "ok", "migrations": "ok", "daemon": "ok"},

@@ -67,7 +67,7 @@ def without_filter(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Theirs
     theirs = make_theirs(api)
     true_session = sessions.Session
     monkeypatch.setattr(
-        sessions, "Session", lambda connection, user_id, url: true_session(connection, theirs.user_id, url)
+        sessions, "Session", lambda connection, user_id, *rest: true_session(connection, theirs.user_id, *rest)
     )
     yield theirs
 

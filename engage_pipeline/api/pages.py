@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from fastapi import Query
+from pydantic import Field
 from pydantic_core import to_json
 
 from engage_pipeline.api.errors import FieldProblem, InvalidRequest
@@ -15,9 +15,9 @@ from engage_pipeline.api.errors import FieldProblem, InvalidRequest
 LARGEST_PAGE = 200
 _Row = TypeVar("_Row")
 
-Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Rows of a page.")]
+Limit = Annotated[int, Field(ge=1, le=LARGEST_PAGE, description="Rows of a page.")]
 Cursor = Annotated[
-    str | None, Query(max_length=1000, description="`next_cursor` of the page before; with the same filters and sort.")
+    str | None, Field(max_length=1000, description="`next_cursor` of the page before; with the same filters and sort.")
 ]
 
 

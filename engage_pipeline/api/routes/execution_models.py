@@ -154,8 +154,8 @@ class ExecutionDetail(ExecutionOut):
 
 
 def execution_view(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the engine as `ExecutionOut` describes it."""
-    return {"id": row["execution_id"], **{name: value for name, value in row.items() if name != "execution_id"}}
+    """A row of the engine as `ExecutionOut` describes it; the row is used up."""
+    return {"id": row.pop("execution_id"), **row}
 
 
 def detail_view(found: dict[str, Any], contact: dict[str, Any]) -> dict[str, Any]:

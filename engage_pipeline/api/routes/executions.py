@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AwareDatetime
+from fastapi import APIRouter, Query, Response
+from pydantic import AwareDatetime, BaseModel, Field
 
 from engage_pipeline.api.answers import Answer
 from engage_pipeline.api.callers import EditorPosting, Viewer
@@ -29,76 +29,75 @@ from engage_pipeline.privacy.contacts import contact_of_execution
 router = APIRouter(prefix="/api/auto-engagement", tags=["executions"])
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled", "skipped"]
-Sort = Literal["-triggered_at", "triggered_at"]
 _READ = answers(401, 403, 404, 422, 429, 503)
 
 
-async def _narrowing(
-    status: Annotated[list[Status] | None, Query(description="Any of these.")] = None,
-    contact_id: Annotated[UUID | None, Query(description="Only this contact's.")] = None,
-    triggered_from: Annotated[AwareDatetime | None, Query(description="With a zone; inclusive.")] = None,
-    triggered_before: Annotated[AwareDatetime | None, Query(description="With a zone; exclusive.")] = None,
-    is_test_run: Annotated[bool | None, Query(description="Only test runs, or none of them.")] = None,
-) -> ExecutionFilter:
-    """The filters that the lists and the counts share; whose executions they are is not said here."""
-    return ExecutionFilter(
-        statuses=tuple(status or ()),
-        contact_id=contact_id,
-        triggered_from=triggered_from,
-        triggered_before=triggered_before,
-        is_test_run=is_test_run,
+class Narrowing(BaseModel):
+    """The filters that the lists and the counts share. One model, as many parameters cost more than the statements."""
+
+    status: list[Status] | None = Field(default=None, description="Any of these.")
+    contact_id: UUID | None = Field(default=None, description="Only this contact's.")
+    triggered_from: AwareDatetime | None = Field(default=None, description="With a zone; inclusive.")
+    triggered_before: AwareDatetime | None = Field(default=None, description="With a zone; exclusive.")
+    is_test_run: bool | None = Field(default=None, description="Only test runs, or none of them.")
+
+    def of(self, user_id: UUID, flow_id: UUID | None, *, unknown: bool = False) -> ExecutionFilter:
+        """The filter for a tenant."""
+        return ExecutionFilter(
+            user_id=user_id,
+            flow_id=flow_id,
+            contact_id=self.contact_id,
+            statuses=tuple(self.status or ()),
+            triggered_from=self.triggered_from,
+            triggered_before=self.triggered_before,
+            is_test_run=self.is_test_run,
+            unknown=unknown,
+        )
+
+
+class NarrowingOfAll(Narrowing):
+    """The same over all flows."""
+
+    flow_id: UUID | None = Field(default=None, description="Only this flow's.")
+
+
+class PageOfFlow(Narrowing):
+    """A page of a flow's executions."""
+
+    unknown: bool = Field(default=False, description="Only those with an action that waits for a person.")
+    limit: Limit = 50
+    cursor: Cursor = None
+    sort: Literal["-triggered_at", "triggered_at"] = Field(
+        default="-triggered_at", description="`-` is the newest first."
     )
 
 
-Narrowed = Annotated[ExecutionFilter, Depends(_narrowing)]
-Sorted = Annotated[Sort, Query(description="`-` is the newest first.")]
-Unknown = Annotated[bool, Query(description="Only those with an action that waits for a person.")]
+class PageOfAll(PageOfFlow, NarrowingOfAll):
+    """A page of executions of all flows."""
 
 
 @router.get("/executions", response_model=ExecutionPage, responses=_READ, summary="List executions")
-def list_all(
-    caller: Viewer,
-    narrowing: Narrowed,
-    flow_id: Annotated[UUID | None, Query(description="Only this flow's.")] = None,
-    unknown: Unknown = False,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-    sort: Sorted = "-triggered_at",
-) -> Response:
+def list_all(caller: Viewer, asked: Annotated[PageOfAll, Query()]) -> Response:
     """The tenant's executions, the newest first."""
     with caller.read() as session:
-        which = replace(narrowing, user_id=session.user_id, flow_id=flow_id, unknown=unknown)
-        return _page(session, which, limit=limit, cursor=cursor, sort=sort)
+        return _page(session, asked, asked.flow_id)
 
 
 @router.get(
     "/flows/{flow_id}/executions", response_model=ExecutionPage, responses=_READ, summary="List a flow's executions"
 )
-def list_of_flow(
-    caller: Viewer,
-    flow_id: UUID,
-    narrowing: Narrowed,
-    unknown: Unknown = False,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-    sort: Sorted = "-triggered_at",
-) -> Response:
+def list_of_flow(caller: Viewer, flow_id: UUID, asked: Annotated[PageOfFlow, Query()]) -> Response:
     """The executions of all versions of a flow, the newest first; of a deleted flow, too."""
     with caller.read() as session:
         show_flow(session.connection, session.user_id, flow_id, even_deleted=True)
-        which = replace(narrowing, user_id=session.user_id, flow_id=flow_id, unknown=unknown)
-        return _page(session, which, limit=limit, cursor=cursor, sort=sort)
+        return _page(session, asked, flow_id)
 
 
 @router.get("/executions/statistics", response_model=ExecutionCounts, responses=_READ, summary="Count executions")
-def count(
-    caller: Viewer,
-    narrowing: Narrowed,
-    flow_id: Annotated[UUID | None, Query(description="Only this flow's.")] = None,
-) -> Response:
+def count(caller: Viewer, asked: Annotated[NarrowingOfAll, Query()]) -> Response:
     """How many executions are in each state, from the ledger. Asked often, they are some seconds old (`as_of`)."""
     principal, database = caller.principal, caller.services.database
-    which = replace(narrowing, user_id=principal.user_id, flow_id=flow_id)
+    which = asked.of(principal.user_id, asked.flow_id)
 
     def read() -> dict[str, Any]:
         with database.session(principal.user_id, read_only=True) as session:
@@ -137,17 +136,18 @@ def cancel(caller: EditorPosting, execution_id: UUID) -> Response:
     return caller.write(work)
 
 
-def _page(session: Session, which: ExecutionFilter, *, limit: int, cursor: str | None, sort: Sort) -> Response:
-    after = place_of(cursor, sort, (instant, identifier))
+def _page(session: Session, asked: PageOfFlow, flow_id: UUID | None) -> Response:
+    which = asked.of(session.user_id, flow_id, unknown=asked.unknown)
+    after = place_of(asked.cursor, asked.sort, (instant, identifier))
     found = list_executions(
-        session.connection, which, oldest_first=sort == "triggered_at", after=after, at_most=limit + 1
+        session.connection, which, oldest_first=asked.sort == "triggered_at", after=after, at_most=asked.limit + 1
     )
-    rows, more = split_page(found, limit)
+    rows, more = split_page(found, asked.limit)
     last = rows[-1] if more else None
     return Answer.of(
         {
             "items": [execution_view(each) for each in rows],
-            "next_cursor": last and next_cursor(sort, (last["triggered_at"], last["execution_id"])),
+            "next_cursor": last and next_cursor(asked.sort, (last["triggered_at"], last["execution_id"])),
         }
     ).response()
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from engage_pipeline.api.answers import Answer
 from engage_pipeline.api.callers import Editor, EditorPosting, Viewer
@@ -54,31 +54,37 @@ IfMatch = Annotated[
         examples=['"3"'],
     ),
 ]
+
+
+class FlowsAsked(BaseModel):
+    """A page of flows."""
+
+    limit: Limit = 50
+    cursor: Cursor = None
+    sort: Sort = Field(default="priority", description="`-` sorts downwards.")
+    is_enabled: bool | None = Field(default=None, description="Only those that are, or are not, enabled.")
+    q: str | None = Field(default=None, max_length=200, description="Only those with it in their name.")
+
+
 _READ = answers(401, 403, 404, 422, 429, 503)
 _CHANGED = answers(400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503)
 _ETAG = {"ETag": {"description": "The flow's version, for If-Match.", "schema": {"type": "string"}}}
 
 
 @router.get("", response_model=FlowPage, responses=answers(401, 403, 422, 429, 503), summary="List flows")
-def list_flows(
-    caller: Viewer,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-    sort: Annotated[Sort, Query(description="`-` sorts downwards.")] = "priority",
-    is_enabled: Annotated[bool | None, Query(description="Only those that are, or are not, enabled.")] = None,
-    q: Annotated[str | None, Query(max_length=200, description="Only those with it in their name.")] = None,
-) -> Response:
+def list_flows(caller: Viewer, asked: Annotated[FlowsAsked, Query()]) -> Response:
     """The tenant's flows, without the deleted ones, by priority unless sorted otherwise."""
+    sort, limit = asked.sort, asked.limit
     column = sort.removeprefix("-")
-    after = place_of(cursor, sort, (_KINDS[column], identifier))
+    after = place_of(asked.cursor, sort, (_KINDS[column], identifier))
     with caller.read() as session:
         found = page_of_flows(
             session.connection,
             session.user_id,
             sort=column,  # type: ignore[arg-type]
             descending=sort.startswith("-"),
-            is_enabled=is_enabled,
-            text=q,
+            is_enabled=asked.is_enabled,
+            text=asked.q,
             after=after,
             at_most=limit + 1,
         )

@@ -54,11 +54,7 @@ def create_api(settings: Settings, url: str) -> FastAPI:
     Raises:
         JwtKeyMissing, JwtKeyUnfit: nobody has said, or not properly, how tokens are signed.
     """
-    database = TenantDatabase(
-        settings.api_database_url or api_url(url),
-        connections=settings.api_connections,
-        statement_seconds=settings.api_statement_seconds,
-    )
+    database = tenant_database(settings, url)
     services = Services(
         settings,
         database,
@@ -120,6 +116,15 @@ def create_api(settings: Settings, url: str) -> FastAPI:
         )
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
+
+
+def tenant_database(settings: Settings, url: str) -> TenantDatabase:
+    """The API's way into the database, not yet open."""
+    return TenantDatabase(
+        settings.api_database_url or api_url(url),
+        connections=settings.api_connections,
+        statement_seconds=settings.api_statement_seconds,
+    )
 
 
 def create_app(settings: Settings, url: str) -> Starlette:

@@ -23,6 +23,20 @@ class JwtKeyMissing(EngageError):
         super().__init__(what="the API cannot tell who sends a request", why=why, fix=fix)
 
 
+class ApiRoleUnreachable(EngageError):
+    """The database does not let the API in as its own role."""
+
+    code = "api-role-unreachable"
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(
+            what="the API cannot connect to the database as the role engage_api",
+            why=reason,
+            fix="run `engage db migrate`, which makes the role, and on a server of your own give it a password and set "
+            "ENGAGE_API_DATABASE_URL (docs/api.md)",
+        )
+
+
 class JwtKeyUnfit(EngageError):
     """The key for tokens is too weak, or of another kind than the algorithm needs."""
 

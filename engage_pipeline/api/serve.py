@@ -5,7 +5,7 @@ import signal
 
 import uvicorn
 
-from engage_pipeline.api.app import create_app
+from engage_pipeline.api.app import create_app, tenant_database
 from engage_pipeline.database.connections import database_url
 from engage_pipeline.settings import Settings
 
@@ -17,13 +17,28 @@ def serve(settings: Settings) -> None:
 
     Raises:
         JwtKeyMissing, JwtKeyUnfit: nobody has said, or not properly, how tokens are signed.
+        ApiRoleUnreachable, UnsafeApiRole: the role of the API is not as it must be.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    server = api_server(settings, database_url(settings))
+    url = database_url(settings)
+    server = api_server(settings, url)
+    # Before the server is up, so that what is wrong is said in words and not in its log.
+    check_role(settings, url)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     server.run()
+
+
+def check_role(settings: Settings, url: str) -> None:
+    """Connect once as the API will.
+
+    Raises:
+        ApiRoleUnreachable, UnsafeApiRole: the role is not as it must be.
+    """
+    database = tenant_database(settings, url)
+    database.open()
+    database.close()
 
 
 def api_server(settings: Settings, url: str, *, port: int | None = None) -> uvicorn.Server:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from uuid import UUID
 
+import psycopg
 from psycopg_pool import ConnectionPool
 
-from engage_pipeline.api.errors import NoSuchTenant
+from engage_pipeline.api.errors import ApiRoleUnreachable, NoSuchTenant
 from engage_pipeline.database.api_role import refuse_unsafe_role, tenant_url
-from engage_pipeline.database.connections import Connection
+from engage_pipeline.database.connections import Connection, connect
 from engage_pipeline.database.tenants import Tenant, tenant_of_id
 
 _POOL_WAITS_SECONDS = 5
@@ -68,11 +69,14 @@ class TenantDatabase:
 
         Raises:
             UnsafeApiRole: it would not.
-            psycopg.OperationalError: there is no connecting.
+            ApiRoleUnreachable: there is no connecting.
         """
+        try:
+            with connect(self._url, application_name="engage api") as connection:
+                refuse_unsafe_role(connection)
+        except psycopg.OperationalError as error:
+            raise ApiRoleUnreachable(reason=str(error).strip().splitlines()[0]) from error
         self.pool.open()
-        with self.pool.connection() as connection:
-            refuse_unsafe_role(connection)
 
     def close(self) -> None:
         """Close every connection."""

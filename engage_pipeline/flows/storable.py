@@ -21,7 +21,7 @@ def _unstorable(value: object) -> Iterator[str]:
         for each in value:
             yield from _unstorable(each)
     elif isinstance(value, str):
-        if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        if "\0" in value or not (value.isascii() or _is_unicode(value)):
             yield "text holds neither NUL nor half a surrogate pair"
     elif isinstance(value, float):
         if not math.isfinite(value):
@@ -30,6 +30,14 @@ def _unstorable(value: object) -> Iterator[str]:
             yield f"{value} is too large to be kept to the digit"
     elif value is not None and not isinstance(value, bool | int):
         yield f"{value} is a {type(value).__name__}, not text or a number (put it in quotes)"
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def storable(value: Any) -> Any:

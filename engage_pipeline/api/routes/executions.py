@@ -143,13 +143,8 @@ def _page(session: Session, asked: PageOfFlow, flow_id: UUID | None) -> Response
         session.connection, which, oldest_first=asked.sort == "triggered_at", after=after, at_most=asked.limit + 1
     )
     rows, more = split_page(found, asked.limit)
-    last = rows[-1] if more else None
-    return Answer.of(
-        {
-            "items": [execution_view(each) for each in rows],
-            "next_cursor": last and next_cursor(asked.sort, (last["triggered_at"], last["execution_id"])),
-        }
-    ).response()
+    cursor = next_cursor(asked.sort, (rows[-1]["triggered_at"], rows[-1]["execution_id"])) if more else None
+    return Answer.of({"items": [execution_view(each) for each in rows], "next_cursor": cursor}).response()
 
 
 def _detail(session: Session, execution_id: UUID) -> Answer:

@@ -70,7 +70,8 @@ def test_a_list_costs_the_same_statements_for_one_row_and_for_many(api: Api):
             [execution_id, api.tenant("acme").user_id, number + 1],
         )
     many = {path: count_of(api, path, params={"limit": 100} if "?" not in path else None) for path in paths}
-    assert many == one
+    # Counts are remembered, and then cost none.
+    assert {path: count for path, count in many.items() if count > one[path]} == {}
     assert max(many.values()) <= 6
 
 

@@ -19,7 +19,6 @@ import json
 import multiprocessing
 import os
 import platform
-import resource
 import shutil
 import tempfile
 import time
@@ -29,6 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.memory import peak_bytes
 from engage_pipeline.database import embedded
 from engage_pipeline.database.connections import connect, sqlalchemy_url
 from engage_pipeline.database.leases import acquire
@@ -143,8 +143,7 @@ def _in_a_process(measured: Callable[[str, Path], dict[str, Any]], url: str, fil
 
 def _with_peak_memory(measured: Callable[[str, Path], dict[str, Any]], url: str, file: Path) -> dict[str, Any]:
     result = measured(url, file)
-    # Linux counts in KiB.
-    return {**result, "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}
+    return {**result, "peak_mib": round(peak_bytes() / 2**20)}
 
 
 def _raw_copy(url: str, file: Path) -> dict[str, Any]:

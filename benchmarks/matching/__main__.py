@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,7 @@ import numpy as np
 from benchmarks.matching import peers
 from benchmarks.matching.generated import FIELDS, PlainFlow, as_stored, make_flows, write_contacts
 from benchmarks.matching.plot import write_plot
+from benchmarks.memory import peak_bytes
 from engage_pipeline.flows.values import microseconds
 from engage_pipeline.matching.assign import assign
 from engage_pipeline.matching.columns import ContactColumns
@@ -216,7 +216,7 @@ def only_match(path: Path) -> None:
     for _ in engage(path, program):
         pass
     seconds = time.perf_counter() - begun
-    print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))
+    print(json.dumps([seconds, peak_bytes()]))
 
 
 def install_javascript() -> None:
@@ -235,6 +235,7 @@ def machine() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "cores": os.cpu_count(),
+        "load_average": os.getloadavg()[0],
         **packages,
         **({"node": node.stdout.strip().lstrip("v")} if node else {}),
     }

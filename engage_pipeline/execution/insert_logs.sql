@@ -27,12 +27,12 @@ select
     case when new.status = 'skipped' then %(now)s end,
     case when new.status = 'pending' then %(micro_batch_id)s::uuid end
 from unnest(
-    %(execution_ids)s::uuid[],
+    %(execution_ids)b::uuid[],
     %(action_orders)s::int[],
-    %(action_types)s::text[],
-    %(statuses)s::text[],
+    %(action_types)b::text[],
+    %(statuses)b::text[],
     %(due_ats)s::timestamptz[],
-    %(skip_reasons)s::text[],
+    %(skip_reasons)b::text[],
     %(timeouts)s::int[],
     %(awaits_reading)s::boolean[]
 ) as new (

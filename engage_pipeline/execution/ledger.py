@@ -109,13 +109,12 @@ def claim_due(connection: Connection, lease: Lease, channel: Channel, settings: 
             sorting.sort(row)
         sorting.skip_same_addresses()
         sorting.write()
-        intents = _mark_sending(connection, sorting.sendable, settings, now=now)
-        tenant_of = {row.action_log_id: row.user_id for row in rows}
-        tenants = [tenant_of[intent.action_log_id] for intent in intents]
+        marked = _mark_sending(connection, sorting.sendable, settings, now=now)
+        tenants = [sorting.sendable[log_id].user_id for log_id, _ in marked]
         draw.spend(connection, tenants, now=now)
         intents = [
-            intent._replace(begins_after_seconds=seconds)
-            for intent, seconds in zip(intents, draw.moments(tenants), strict=True)
+            sorting.sendable[log_id].intent(log_id, attempt_count, begins_after_seconds=seconds, now=now)
+            for (log_id, attempt_count), seconds in zip(marked, draw.moments(tenants), strict=True)
         ]
         mark_running(connection, [intent.execution_id for intent in intents])
         advance(connection, sorting.skipped_executions, now=now, micro_batch_id=lease.work_id)
@@ -268,6 +267,11 @@ class _Sorting:
     def __init__(self, connection: Connection, channel: Channel, rows: Sequence[_DueLog], *, now: datetime) -> None:
         self.connection, self.channel, self.now = connection, channel, now
         self.flows = flows_of_executions(connection, {(row.flow_id, row.flow_version) for row in rows})
+        self.configs = {
+            (*key, action.action_order): action.action_config
+            for key, flow in self.flows.items()
+            for action in flow.actions
+        }
         self.tenants = hours_of_tenants(connection, {row.user_id for row in rows})
         self.sendable: dict[UUID, _Sendable] = {}
         self.skips: dict[UUID, tuple[UUID, str]] = {}
@@ -287,6 +291,7 @@ class _Sorting:
         """Find what becomes of one log."""
         flow, recipient = self.flows[row.flow_id, row.flow_version], row.recipient()
         address = self.channel.address(recipient)
+        config = self.configs[row.flow_id, row.flow_version, row.action_order]
         if row.is_dnc:
             cancel_executions(self.connection, [row.execution_id], reason="dnc", now=self.now)
             self.skipped_count["dnc"] += 1
@@ -296,15 +301,15 @@ class _Sorting:
             self._skip(row, "no_address")
         elif _is_too_late(flow, row.due_at, now=self.now):
             self._skip(row, "expired")
-        elif (row.user_id, _config(flow, row.action_order).get("template_id")) in self.stopped:
+        elif (row.user_id, config.get("template_id")) in self.stopped:
             self.parked.append(row.action_log_id)
         elif self._is_open(row, flow):
-            request = self.channel.prepare(recipient, _config(flow, row.action_order), reference=str(row.action_log_id))
+            request = self.channel.prepare(recipient, config, reference=str(row.action_log_id))
             if isinstance(request, Skip):
                 self._skip(row, request.reason)
                 self.words[row.action_log_id] = request.words
                 return
-            self.sendable[row.action_log_id] = _Sendable(row.execution_id, request, row.is_test_run)
+            self.sendable[row.action_log_id] = _Sendable(row.execution_id, row.user_id, request, row.is_test_run)
             if not row.is_test_run:
                 self.touches[row.action_log_id] = (row, address, _held_until(flow, now=self.now))
 
@@ -363,8 +368,21 @@ class _Sorting:
 
 class _Sendable(NamedTuple):
     execution_id: UUID
+    user_id: UUID
     request: Request
     is_test_run: bool
+
+    def intent(self, log_id: UUID, attempt_count: int, *, begins_after_seconds: float, now: datetime) -> Intent:
+        """What is sent, once it is stored."""
+        return Intent(
+            log_id,
+            self.execution_id,
+            self.request,
+            executed_at=now,
+            attempt_count=attempt_count,
+            is_test_run=self.is_test_run,
+            begins_after_seconds=begins_after_seconds,
+        )
 
 
 def _is_too_late(flow: Flow, due_at: datetime, *, now: datetime) -> bool:
@@ -463,17 +481,13 @@ def _settled_verdict(
             return _Verdict("unknown", due_at=now + UNKNOWN_CLOSES_AFTER, error_message=reason)
 
 
-def _config(flow: Flow, action_order: int) -> Mapping[str, Any]:
-    return next(action.action_config for action in flow.actions if action.action_order == action_order)
-
-
 def _mark_sending(
     connection: Connection, sendable: Mapping[UUID, _Sendable], settings: Settings, *, now: datetime
-) -> list[Intent]:
-    """Store the intents; those that a stop reached meanwhile are left out and stay pending."""
+) -> list[tuple[UUID, int]]:
+    """Store the intents; ids and attempt counts. Those that a stop reached meanwhile are left out and stay pending."""
     if not sendable:
         return []
-    marked = connection.execute(
+    return connection.execute(
         load_statement(_HERE, "mark_sending"),
         {
             "action_log_ids": list(sendable),
@@ -483,17 +497,6 @@ def _mark_sending(
             + timedelta(seconds=settings.send_seconds + settings.request_timeout_seconds + _CLOCK_SLACK_SECONDS),
         },
     ).fetchall()
-    return [
-        Intent(
-            log_id,
-            sendable[log_id].execution_id,
-            sendable[log_id].request,
-            executed_at=now,
-            attempt_count=attempt_count,
-            is_test_run=sendable[log_id].is_test_run,
-        )
-        for log_id, attempt_count in marked
-    ]
 
 
 _CLOCK_SLACK_SECONDS = 5.0

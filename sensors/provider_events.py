@@ -27,7 +27,7 @@ def provider_events(context: dg.SensorEvaluationContext, engage: EngageResource)
         while time.monotonic() < ends_at:
             batch = apply_events(connection, channels, engage.settings, now=utc_now())
             report.add(batch)
-            if not batch.event_count:
+            if not (batch.event_count or batch.put_off_count):
                 break
         stopped = stop_queued_calls(connection, channels, engage.settings, now=utc_now())
         polled = poll_overdue(connection, channels, engage.settings, now=utc_now())

@@ -116,6 +116,15 @@ def test_no_sample_of_an_inbound_message_or_template_update_is_an_opt_out(shared
         assert told(WhatsAppWebhooks(), sample) == [], name
 
 
+def test_metas_samples_of_preferences_lift_nothing_and_stop_when_they_say_so(shared_folder):
+    text = (shared_folder / SAMPLES / "user_marketing_preferences.json").read_text()
+    samples = json.loads(text)
+    assert [told(WhatsAppWebhooks(), sample) for sample in samples.values()] == [[]] * len(samples)
+    stopping = json.loads(text.replace('"value": "resume"', '"value": "stop"'))["resume"]
+    no = OptOut("whatsapp_message", "+16505551234", "whatsapp_user_preferences")
+    assert told(WhatsAppWebhooks(), stopping) == [no]
+
+
 def status(name, **fields):
     value = {"statuses": [{"id": "wamid.A", "status": name, "timestamp": "1698266945", **fields}]}
     return {"object": "whatsapp_business_account", "entry": [{"changes": [{"value": value, "field": "messages"}]}]}

@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast, get_args
 
 from starlette.applications import Starlette
 from starlette.datastructures import Address
@@ -32,6 +32,14 @@ from engage_pipeline.channels.sandbox.telling import Subject, Teller, execution_
 
 _OUTCOME_HEADER = "x-sandbox-outcome"
 """A request may ask for its last status, in the provider's word."""
+
+_FAULT_HEADER = "x-sandbox-fault"
+"""A request may ask for one of `behaviour.Fault`."""
+
+_LATENCY_HEADER = "x-sandbox-latency-ms"
+"""A request may ask to be answered so much later."""
+
+_LONGEST_LATENCY_MS = 600_000
 
 _KEPT_REQUESTS = 1_000
 
@@ -159,9 +167,14 @@ class Sandbox:
         rate = self.behaviour.requests_per_second.get(dialect.provider)
         if rate is not None and not self._rates[dialect.provider].takes_one(rate):
             return self._defer(dialect, order)
-        fault = self.behaviour.fault(self._request_count, age_seconds=time.monotonic() - self._began)
-        if self.behaviour.latency_ms:
-            await asyncio.sleep(self.behaviour.latency_ms / 1000)
+        try:
+            fault, latency_ms = _wishes(request)
+        except ValueError as error:
+            return JSONResponse({"error": 400, "message": str(error)}, status_code=400)
+        fault = fault or self.behaviour.fault(self._request_count, age_seconds=time.monotonic() - self._began)
+        latency_ms = self.behaviour.latency_ms if latency_ms is None else latency_ms
+        if latency_ms:
+            await asyncio.sleep(latency_ms / 1000)
         if fault is None:
             return await self._treat_by_address(request, dialect, order)
         if fault.startswith("accepts"):
@@ -361,6 +374,21 @@ def _complaint_of_key(request: Request, dialect: Dialect) -> Reply | None:
     if scheme.lower() != "bearer" or not key or key.startswith("invalid"):
         return dialect.unauthorised(is_missing=not key)
     return None
+
+
+def _wishes(request: Request) -> tuple[Fault | None, float | None]:
+    """The fault and the milliseconds that the request asks for.
+
+    Raises:
+        ValueError: there is no such fault, or no such time.
+    """
+    fault, latency = request.headers.get(_FAULT_HEADER), request.headers.get(_LATENCY_HEADER)
+    if fault is not None and fault not in get_args(Fault):
+        raise ValueError(f"there is no fault {fault!r}; use one of: {', '.join(get_args(Fault))}")
+    latency_ms = None if latency is None else float(latency)
+    if latency_ms is not None and not 0 <= latency_ms <= _LONGEST_LATENCY_MS:
+        raise ValueError(f"a latency is from 0 to {_LONGEST_LATENCY_MS} milliseconds")
+    return cast("Fault | None", fault), latency_ms
 
 
 def _keyed(dialect: Dialect, endpoint: Endpoint) -> Endpoint:

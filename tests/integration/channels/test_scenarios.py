@@ -110,6 +110,30 @@ def test_resends_test_addresses_have_their_outcome(client, sandbox, wanted):
     assert client.get(f"/resend/emails/{sent['id']}").json()["last_event"] == wanted
 
 
+@pytest.mark.parametrize(
+    ("fault", "status", "effect_count"), [("refuses", 400, 0), ("defers", 429, 0), ("accepts then fails", 500, 1)]
+)
+def test_a_request_asks_for_its_fault(client, sandbox, fault, status, effect_count):
+    assert place_call(client, **{"X-Sandbox-Fault": fault}).status_code == status
+    assert len(sandbox.effects()) == effect_count
+    assert place_call(client).status_code == 200
+
+
+def test_a_request_asks_for_its_latency(client, sandbox):
+    sandbox.behave(latency_ms=60_000)
+    began = time.monotonic()
+    assert place_call(client, **{"X-Sandbox-Latency-Ms": "80"}).status_code == 200
+    assert 0.08 <= time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    "wish", [{"X-Sandbox-Fault": "sulks"}, {"X-Sandbox-Latency-Ms": "soon"}, {"X-Sandbox-Latency-Ms": "-1"}]
+)
+def test_a_request_that_asks_for_nonsense_is_told(client, sandbox, wish):
+    assert place_call(client, **wish).status_code == 400
+    assert sandbox.effects() == []
+
+
 def share_at(hour, provider, behaviour, wanted):
     at = datetime(2026, 11, 24, hour, tzinfo=UTC)
     courses = [course_of(behaviour, provider, str(number), 1, at=at, forced=None) for number in range(1000)]

@@ -5,6 +5,7 @@ import pytest
 from engage_pipeline.channels.http import Endpoint
 from engage_pipeline.channels.mail import Mail, compose
 from engage_pipeline.channels.protocol import Recipient, Skip
+from engage_pipeline.channels.resend import ResendEmails
 from engage_pipeline.channels.smtp import SmtpEmails, SmtpServer
 from engage_pipeline.channels.templates import InvalidTemplate, Template
 from engage_pipeline.channels.unsubscribe import UnsubscribeLinks
@@ -107,6 +108,14 @@ def test_no_line_break_reaches_a_header(poison):
     smtp = SmtpEmails(SmtpServer("127.0.0.1", 25), "Acme <hello@example.com>", {"t": email("x", "{{ first_name }}")})
     request = smtp.prepare(recipient, {"template_id": "t"}, reference=REFERENCE)
     assert "\nBcc:" not in request["message"]
+
+
+def test_no_line_break_of_an_action_reaches_a_header_of_resends_own_template():
+    channel = ResendEmails(Endpoint("http://127.0.0.1"), "Acme <hello@example.com>")
+    config = {"template_id": "own", "subject": "Hello\r\nBcc: all@example.com", "from": "Acme\n <hello@example.com>"}
+    request = channel.prepare(Recipient(email="asha@example.com"), config, reference=REFERENCE)
+    assert request["subject"] == "Hello Bcc: all@example.com"
+    assert request["from"] == "Acme <hello@example.com>"
 
 
 def test_an_email_can_be_stopped_by_one_click_and_its_link_names_nobody():

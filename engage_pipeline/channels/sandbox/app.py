@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from engage_pipeline.channels.sandbox.behaviour import Behaviour, Fault
-from engage_pipeline.channels.sandbox.course import Course, course_of, outcome_of_test_address
+from engage_pipeline.channels.sandbox.course import ENDINGS, Course, course_of, outcome_of_test_address
 from engage_pipeline.channels.sandbox.dialects import (
     BolnaDialect,
     Dialect,
@@ -27,7 +27,7 @@ from engage_pipeline.channels.sandbox.dialects import (
     WhatsAppDialect,
 )
 from engage_pipeline.channels.sandbox.keys import read_key
-from engage_pipeline.channels.sandbox.record import Entry, Kind, Record, address_key, utc_now
+from engage_pipeline.channels.sandbox.record import Entry, Kind, Provider, Record, address_key, utc_now
 from engage_pipeline.channels.sandbox.telling import Subject, Teller, execution_body
 
 _OUTCOME_HEADER = "x-sandbox-outcome"
@@ -168,7 +168,7 @@ class Sandbox:
         if rate is not None and not self._rates[dialect.provider].takes_one(rate):
             return self._defer(dialect, order)
         try:
-            fault, latency_ms = _wishes(request)
+            fault, latency_ms = _wishes(request, dialect.provider)
         except ValueError as error:
             return JSONResponse({"error": 400, "message": str(error)}, status_code=400)
         fault = fault or self.behaviour.fault(self._request_count, age_seconds=time.monotonic() - self._began)
@@ -376,12 +376,15 @@ def _complaint_of_key(request: Request, dialect: Dialect) -> Reply | None:
     return None
 
 
-def _wishes(request: Request) -> tuple[Fault | None, float | None]:
+def _wishes(request: Request, provider: Provider) -> tuple[Fault | None, float | None]:
     """The fault and the milliseconds that the request asks for.
 
     Raises:
-        ValueError: there is no such fault, or no such time.
+        ValueError: there is no such fault, time or outcome.
     """
+    outcome = request.headers.get(_OUTCOME_HEADER)
+    if outcome is not None and outcome not in ENDINGS[provider]:
+        raise ValueError(f"there is no outcome {outcome!r}; use one of: {', '.join(sorted(ENDINGS[provider]))}")
     fault, latency = request.headers.get(_FAULT_HEADER), request.headers.get(_LATENCY_HEADER)
     if fault is not None and fault not in get_args(Fault):
         raise ValueError(f"there is no fault {fault!r}; use one of: {', '.join(get_args(Fault))}")

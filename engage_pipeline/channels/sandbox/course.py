@@ -4,12 +4,22 @@ A course is the same however often it is asked for, so that webhooks, polls and 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from engage_pipeline.channels.sandbox.behaviour import Behaviour
 from engage_pipeline.channels.sandbox.record import Provider
+
+_EMAIL_ENDINGS = frozenset({"delivered", "opened", "bounced", "complained", "failed"})
+
+ENDINGS: Mapping[Provider, frozenset[str]] = {
+    "bolna": frozenset({"completed", "busy", "no-answer", "failed", "canceled", "error", "stopped", "balance-low"}),
+    "whatsapp": frozenset({"sent", "delivered", "read", "failed"}),
+    "resend": _EMAIL_ENDINGS,
+    "sendgrid": _EMAIL_ENDINGS,
+}
+"""The last statuses that a request may ask for."""
 
 _CALL_ENDINGS = ("no-answer", "busy", "failed")
 

@@ -3,12 +3,18 @@
 import json
 import time
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import httpx
 import pytest
 
+from engage_pipeline.channels.answers import ProviderOutcome
+from engage_pipeline.channels.registry import PROVIDERS
 from engage_pipeline.channels.sandbox.behaviour import Behaviour, InvalidBehaviour, Storm, load_behaviour
-from engage_pipeline.channels.sandbox.course import course_of
+from engage_pipeline.channels.sandbox.course import ENDINGS, course_of
+from engage_pipeline.channels.sandbox.keys import new_key
+from engage_pipeline.channels.sandbox.record import Entry
+from engage_pipeline.channels.sandbox.telling import Subject, happening, webhook_body
 from engage_pipeline.settings import PROJECT_ROOT
 
 KEY = {"Authorization": "Bearer nobody"}
@@ -90,13 +96,13 @@ def test_an_empty_wallet_ends_calls_as_balance_low(client, sandbox):
     assert statuses == ["completed", "completed", "balance-low", "balance-low"]
 
 
-@pytest.mark.parametrize("wanted", ["completed", "busy", "no-answer", "failed", "balance-low", "canceled"])
+@pytest.mark.parametrize("wanted", sorted(ENDINGS["bolna"]))
 def test_a_request_asks_for_the_outcome_of_its_call(client, sandbox, wanted):
     sandbox.behave(outcome_seconds=0)
     assert status_of(client, place_call(client, **{"X-Sandbox-Outcome": wanted})) == wanted
 
 
-@pytest.mark.parametrize("wanted", ["delivered", "opened", "bounced", "complained", "failed"])
+@pytest.mark.parametrize("wanted", sorted(ENDINGS["resend"]))
 def test_a_request_asks_for_the_outcome_of_its_email(client, sandbox, wanted):
     sandbox.behave(outcome_seconds=0)
     sent = client.post("/resend/emails", json=MAIL, headers={"X-Sandbox-Outcome": wanted}).json()
@@ -127,11 +133,31 @@ def test_a_request_asks_for_its_latency(client, sandbox):
 
 
 @pytest.mark.parametrize(
-    "wish", [{"X-Sandbox-Fault": "sulks"}, {"X-Sandbox-Latency-Ms": "soon"}, {"X-Sandbox-Latency-Ms": "-1"}]
+    "wish",
+    [
+        {"X-Sandbox-Fault": "sulks"},
+        {"X-Sandbox-Latency-Ms": "soon"},
+        {"X-Sandbox-Latency-Ms": "-1"},
+        {"X-Sandbox-Outcome": "read"},
+    ],
 )
 def test_a_request_that_asks_for_nonsense_is_told(client, sandbox, wish):
     assert place_call(client, **wish).status_code == 400
     assert sandbox.effects() == []
+
+
+@pytest.mark.parametrize(("provider", "wanted"), [(name, each) for name in ENDINGS for each in sorted(ENDINGS[name])])
+def test_every_outcome_that_can_be_asked_for_is_told_and_understood(provider, wanted):
+    at = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    entry = Entry("effect", provider, str(uuid4()), "id-1", "0", at.isoformat(), agent_id="a-1")
+    course = course_of(Behaviour(), provider, "0", 1, at=at, forced=wanted)
+    assert course.stages[-1].status == wanted
+    bodies = [happening(Subject(entry, "15550100123", course, new_key()), stage, at) for stage in course.stages]
+    webhooks = PROVIDERS[provider].webhooks
+    raw = webhook_body(provider, bodies[-1:])
+    (event,) = webhooks.split(raw, {"svix-id": "msg_1"})
+    told = [each for each in webhooks.read(json.loads(event.body)) if isinstance(each, ProviderOutcome)]
+    assert len(told) == 1
 
 
 def share_at(hour, provider, behaviour, wanted):

@@ -127,7 +127,7 @@ def add_account(
     _check(provider, credentials, settings)
     token = secrets.token_urlsafe(32)
     with connection.transaction():
-        _refuse_without_legal_hours(connection, user_id, provider_name)
+        refuse_lifted_legal_hours(connection, user_id, provider_name)
         _retire(connection, user_id, provider.action_type)
         account_id = _insert(
             connection,
@@ -146,6 +146,17 @@ def add_account(
             ),
         )
     return AddedAccount(account_id, token)
+
+
+def refuse_lifted_legal_hours(connection: Connection, user_id: UUID, provider_name: str) -> None:
+    """Raises InvalidAccount for a live account of a tenant whose legal hours are lifted."""
+    row = connection.execute("select legal_hours from users where id = %s for no key update", [user_id]).fetchone()
+    if row is not None and not row[0]:
+        raise InvalidAccount(
+            provider_name,
+            why="the tenant's legal hours are lifted, and a live account reaches real people",
+            fix="write `legal_hours: true` at the top of the tenant's flow file and apply it",
+        )
 
 
 def pause_account(connection: Connection, account_id: UUID, *, reason: str, now: datetime) -> bool:
@@ -204,16 +215,6 @@ def _retire(connection: Connection, user_id: UUID, channel: str) -> None:
         "update channel_accounts set is_active = false where user_id = %s and channel = %s and is_active",
         [user_id, channel],
     )
-
-
-def _refuse_without_legal_hours(connection: Connection, user_id: UUID, provider_name: str) -> None:
-    row = connection.execute("select legal_hours from users where id = %s for no key update", [user_id]).fetchone()
-    if row is not None and not row[0]:
-        raise InvalidAccount(
-            provider_name,
-            why="the tenant's legal hours are lifted, and a live account reaches real people",
-            fix="write `legal_hours: true` at the top of the tenant's flow file and apply it",
-        )
 
 
 def _check(provider: Provider, credentials: Mapping[str, str], settings: Mapping[str, Any]) -> None:

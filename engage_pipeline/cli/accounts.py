@@ -14,6 +14,7 @@ from engage_pipeline.accounts.store import (
     ensure_sandbox_accounts,
     list_accounts,
     pause_account,
+    refuse_lifted_legal_hours,
     resume_account,
     rotate_token,
 )
@@ -72,17 +73,21 @@ def add(
         raise typer.BadParameter(f"there is no provider {provider}", param_hint="PROVIDER")
     pairs = dict(_pair(each) for each in setting or [])
     credentials = {}
+    settings = load_settings()
+    with connect(database_url(settings)) as connection:
+        user_id = find_tenant(connection, tenant).user_id
+        if live:
+            refuse_lifted_legal_hours(connection, user_id, provider)
     if live:
         out.print(f"This makes {known.action_type} of the tenant {tenant} REAL: it reaches people, and costs money.")
         if typer.prompt(f"Type the tenant's name, {tenant}, to go on", default="", show_default=False) != tenant:
             raise typer.Exit(1)
         credentials = {name: typer.prompt(name, hide_input=True) for name in known.credentials}
-    settings = load_settings()
     with connect(database_url(settings)) as connection:
         added = add_account(
             connection,
             Keyring(settings),
-            find_tenant(connection, tenant).user_id,
+            user_id,
             provider,
             mode="live" if live else "sandbox",
             credentials=credentials,

@@ -198,6 +198,13 @@ def test_a_tenant_with_lifted_legal_hours_is_given_no_live_account(connection, k
     add(connection, keyring, sandboxed, "bolna")
 
 
+def test_lifted_legal_hours_are_told_before_anything_is_asked(run, connection):
+    ensure_tenant(connection, "acme", legal_hours=False)
+    refused = run("add", "bolna", "--live", "--tenant", "acme", answers="acme\nkey\n")
+    assert isinstance(refused.exception, InvalidAccount)
+    assert "REAL" not in refused.output
+
+
 def test_a_tenant_with_a_live_account_lifts_no_legal_hours(connection, keyring, tenant):
     ensure_sandbox_accounts(connection, keyring)
     assert ensure_tenant(connection, "acme", legal_hours=False).legal_hours is False

@@ -4,7 +4,9 @@ Importing matplotlib takes half a second, so it is imported by the functions tha
 """
 
 import io
+import math
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,11 +94,12 @@ def _heatmap(path: Path) -> bytes | None:
     ).rows
     if not rows:
         return None
-    grid = [[0.0] * 24 for _ in range(7)]
+    # Where nothing was sent the page shows through.
+    grid = [[math.nan] * 24 for _ in range(7)]
     for weekday, hour, count in rows:
         grid[weekday - 1][hour] = float(count)
     figure, axes = _figure(height=2.4)
-    image = axes.imshow(grid, aspect="auto", cmap="viridis")
+    image = axes.imshow(grid, aspect="auto", cmap="viridis", vmin=0)
     axes.set_yticks(range(7), ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"])
     axes.set_xticks(range(0, 24, 3), [f"{hour:02}" for hour in range(0, 24, 3)])
     bar = figure.colorbar(image, ax=axes)
@@ -119,10 +122,19 @@ def _days(path: Path) -> bytes | None:
         if days:
             axes.plot(*zip(*days, strict=True), color=colour, marker="o", markersize=3, label=NAMES[channel])
     axes.set_ylim(bottom=0)
+    _show_days(axes, rows[0][1], rows[-1][1])
     axes.legend(frameon=False, labelcolor=INK, fontsize=8)
-    figure.autofmt_xdate()
     axes.set_title("Requests by day of sending", color=INK, fontsize=10, loc="left")
     return _png(figure)
+
+
+def _show_days(axes: Axes, first: date, last: date) -> None:
+    """Whole days, however few: left to itself matplotlib shows four years around one."""
+    from matplotlib.dates import DateFormatter, DayLocator
+
+    axes.set_xlim(first - timedelta(days=1), last + timedelta(days=1))
+    axes.xaxis.set_major_locator(DayLocator(interval=1 + (last - first).days // 8))
+    axes.xaxis.set_major_formatter(DateFormatter("%d %b"))
 
 
 def _figure(*, height: float) -> "tuple[Figure, Axes]":

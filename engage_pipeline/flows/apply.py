@@ -32,6 +32,7 @@ def apply_tenants(
     Raises:
         PriorityTaken: a flow that was not read has the priority of one that was.
         FlowsChanged: the flows of a tenant in `bases` are others by now.
+        LegalHoursNeeded: a tenant with a live account would lift its legal hours.
     """
     reports = {}
     with connection.transaction():

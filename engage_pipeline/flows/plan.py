@@ -96,7 +96,7 @@ def plan_tenants(
     It is done and taken back, so that the plan cannot differ from the deed.
 
     Raises:
-        PriorityTaken, FlowNamedTwice: as applying would.
+        PriorityTaken, FlowNamedTwice, LegalHoursNeeded: as applying would.
     """
     with connection.transaction(force_rollback=True):
         known = {tenant.name: tenant for tenant in list_tenants(connection)}

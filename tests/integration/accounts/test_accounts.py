@@ -13,6 +13,9 @@ from engage_pipeline.channels.registry import PROVIDERS
 from engage_pipeline.cli.app import app
 from engage_pipeline.database.errors import LegalHoursNeeded
 from engage_pipeline.database.tenants import ensure_tenant
+from engage_pipeline.flows.apply import apply_tenants
+from engage_pipeline.flows.plan import plan_tenants
+from engage_pipeline.flows.yaml_file import TenantFlows
 from engage_pipeline.settings import Settings, load_settings
 
 SETTINGS = {
@@ -196,6 +199,15 @@ def test_a_tenant_with_lifted_legal_hours_is_given_no_live_account(connection, k
     add(connection, keyring, sandboxed, "bolna", mode="sandbox")
     ensure_tenant(connection, "acme", legal_hours=True)
     add(connection, keyring, sandboxed, "bolna")
+
+
+def test_a_flow_file_that_lifts_them_is_refused_when_it_is_planned_and_applied(connection, keyring, tenant):
+    add(connection, keyring, tenant, "resend")
+    lifting = TenantFlows("acme", None, None, (), legal_hours=False)
+    for save in (plan_tenants, apply_tenants):
+        with pytest.raises(LegalHoursNeeded):
+            save(connection, [lifting])
+    assert ensure_tenant(connection, "acme").legal_hours is True
 
 
 def test_lifted_legal_hours_are_told_before_anything_is_asked(run, connection):

@@ -135,6 +135,9 @@ class ResendEmails:
             later = put_off(response, reason)
             is_quota = name == "daily_quota_exceeded" and later.retry_after_seconds is None
             return replace(later, retry_after_seconds=_QUOTA_SECONDS) if is_quota else later
+        if response.status_code == 404 and "template" in request:
+            # The path is there, so it is the template of Resend's own that is not, for whomever the e-mail is.
+            return TryLater(reason, stops_template=f"Resend answers {name}: {reason}")
         # A 409 says that a request with this key is on its way or has already been taken.
         if response.is_client_error and response.status_code != 409:
             return Refused(name, reason)

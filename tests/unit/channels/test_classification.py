@@ -253,6 +253,13 @@ async def test_resends_error_name_is_the_code():
     assert await answer_to(RESEND, 404, b"") == Refused("404", "HTTP 404")
 
 
+async def test_a_template_that_resend_does_not_have_stops_alone():
+    missing = httpx.MockTransport(lambda request: httpx.Response(404, json={"name": "not_found", "message": "x"}))
+    async with httpx.AsyncClient(transport=missing) as client:
+        answer = await RESEND.send(client, {"template": {"id": "t"}}, reference=REFERENCE)
+    assert answer == TryLater("x", stops_template="Resend answers not_found: x")
+
+
 @pytest.mark.parametrize("name", ["concurrent_idempotent_requests", "invalid_idempotent_request"])
 async def test_a_409_of_resend_is_unknown_since_the_key_is_in_use(name):
     assert isinstance(await answer_to(RESEND, 409, {"statusCode": 409, "name": name, "message": "x"}), Unknown)

@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psutil
+
 from engage_pipeline.analytics.models import MODELS_FOLDER
 from engage_pipeline.analytics.warehouse import build_warehouse
 from engage_pipeline.api.tokens import issue_token
@@ -172,21 +174,30 @@ def measure(settings: Settings, url: str, world: dict[str, Any], *, seconds: flo
     }
     found: dict[str, Any] = {"reads": {}}
     with (
-        _serving(["engage_pipeline.cli", "api"], API_PORT, {**environment, "ENGAGE_WEBHOOK_PORT": str(API_PORT)}),
-        _serving(["benchmarks.api_bare", str(BARE_PORT)], BARE_PORT, environment),
+        _serving(
+            ["engage_pipeline.cli", "api"], API_PORT, {**environment, "ENGAGE_WEBHOOK_PORT": str(API_PORT)}
+        ) as api_process,
+        _serving(["benchmarks.api_bare", str(BARE_PORT)], BARE_PORT, environment) as bare_process,
     ):
         for name, path in reads.items():
             rates: dict[str, list[float]] = {"api": [], "bare": []}
+            cpu_ms: dict[str, list[float]] = {"api": [], "bare": []}
             latencies: list[dict[str, float]] = []
             for _ in range(ROUNDS):
-                for which, port in (("bare", BARE_PORT), ("api", API_PORT)):
-                    rates[which].append(asyncio.run(_rate(port, world["token"], path, seconds)))
+                for which, port, process in (("bare", BARE_PORT, bare_process), ("api", API_PORT, api_process)):
+                    before = _cpu_seconds(process)
+                    rate, count = asyncio.run(_rate(port, world["token"], path, seconds))
+                    rates[which].append(rate)
+                    cpu_ms[which].append((_cpu_seconds(process) - before) / count * 1000)
                 latencies.append(asyncio.run(_latency(API_PORT, world["token"], path, rates["api"][-1] / 2, seconds)))
             api, bare = statistics.median(rates["api"]), statistics.median(rates["bare"])
             found["reads"][name] = {
                 "requests_per_second": round(api),
                 "bare_requests_per_second": round(bare),
                 "share_of_bare": round(api / bare, 2),
+                "cpu_ms": round(statistics.median(cpu_ms["api"]), 2),
+                "bare_cpu_ms": round(statistics.median(cpu_ms["bare"]), 2),
+                "share_of_bare_by_cpu": round(statistics.median(cpu_ms["bare"]) / statistics.median(cpu_ms["api"]), 2),
                 "p50_ms_at_half_load": round(statistics.median(each["p50"] for each in latencies), 1),
                 "p99_ms_at_half_load": round(statistics.median(each["p99"] for each in latencies), 1),
             }
@@ -199,7 +210,7 @@ def measure(settings: Settings, url: str, world: dict[str, Any], *, seconds: flo
 
 
 @contextmanager
-def _serving(module: list[str], port: int, environment: dict[str, str]) -> Iterator[None]:
+def _serving(module: list[str], port: int, environment: dict[str, str]) -> Iterator[psutil.Process]:
     process = subprocess.Popen(
         [sys.executable, "-m", *module], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -209,10 +220,15 @@ def _serving(module: list[str], port: int, environment: dict[str, str]) -> Itera
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{module} did not come up")
             time.sleep(0.2)
-        yield
+        yield psutil.Process(process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 async def _is_up(port: int) -> bool:
@@ -251,9 +267,9 @@ class _Wire:
 Path_ = Callable[[int], str]
 
 
-async def _rate(port: int, token: str, path: Path_, seconds: float) -> float:
-    """Requests a second with every connection always busy."""
-    counts = [0] * CONNECTIONS
+async def _rate(port: int, token: str, path: Path_, seconds: float) -> tuple[float, int]:
+    """Requests a second with every connection always busy, and how many there were with those of the warm-up."""
+    counts, all_counts = [0] * CONNECTIONS, [0] * CONNECTIONS
 
     async def work(place: int) -> None:
         async with _Wire(port, token) as wire:
@@ -261,6 +277,7 @@ async def _rate(port: int, token: str, path: Path_, seconds: float) -> float:
             while time.perf_counter() < end:
                 status, body = await wire.send("GET", path(number))
                 assert status == 200, body
+                all_counts[place] += 1
                 if time.perf_counter() >= begin:
                     counts[place] += 1
                 number += CONNECTIONS
@@ -269,7 +286,7 @@ async def _rate(port: int, token: str, path: Path_, seconds: float) -> float:
     begin = time.perf_counter() + 1
     end = begin + seconds
     await asyncio.gather(*(work(place) for place in range(CONNECTIONS)))
-    return sum(counts) / seconds
+    return sum(counts) / seconds, sum(all_counts)
 
 
 async def _latency(port: int, token: str, path: Path_, rate: float, seconds: float) -> dict[str, float]:
@@ -338,6 +355,10 @@ async def _bulk(token: str) -> dict[str, Any]:
 
 async def _single(token: str, seconds: float) -> dict[str, Any]:
     """Requests a second with one contact each, on every connection."""
+
+    def body(number: int) -> bytes:
+        return json.dumps({"source_system": "bench", **_contact(number)}).encode()
+
     rates: list[float] = []
     number = 10_000_000
     for _ in range(ROUNDS):
@@ -348,7 +369,7 @@ async def _single(token: str, seconds: float) -> dict[str, Any]:
             async with _Wire(API_PORT, token) as wire:
                 mine = first + place
                 while time.perf_counter() < end:
-                    status, answer = await wire.send("POST", "/api/contacts", json.dumps(_contact(mine)).encode())
+                    status, answer = await wire.send("POST", "/api/contacts", body(mine))
                     assert status == 201, answer
                     counts[place] += 1
                     mine += CONNECTIONS

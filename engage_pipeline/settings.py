@@ -43,7 +43,8 @@ class Settings(BaseSettings):
     jwt_secret: SecretStr | None = None
     """The secret of HS256, 32 bytes or more; empty: `jwt.secret` under `home`, if `engage dev` has made it."""
 
-    jwt_public_key: Path | None = None
+    # Absolute for the same reason.
+    jwt_public_key: Annotated[Path, AfterValidator(Path.absolute)] | None = None
     """PEM file with the public key of RS256 or ES256."""
 
     jwt_jwks_url: str | None = None

@@ -67,6 +67,8 @@ def sandbox_server(sandbox: Sandbox) -> uvicorn.Server:
     server = uvicorn.Server(
         uvicorn.Config(
             sandbox.app(),
+            # Its faults are made on this one's connections.
+            http="h11",
             ws="none",
             access_log=False,
             proxy_headers=False,

@@ -5,7 +5,7 @@
 -- column contact_id: the contact
 -- column micro_batch_id: the micro-batch that matched it
 -- column user_id: the tenant
--- column flow_id: the flow it got; null when none
+-- column flow_id: the flow that won, also where its channels could not reach the contact; null when none did
 -- column flow_version: the version of that flow
 -- column assignment_reason: matched, or why it got no flow
 -- column assigned_at: when it was matched, UTC

@@ -35,7 +35,8 @@ def write_history(history: History, rng: random.Random) -> None:
     for tenant, zone in ZONES.items():
         history.tenant(tenant, time_zone=zone)
         for reason in ("no_match", "dnc", "suppressed", "unreachable"):
-            history.assign(tenant, history.contact(tenant, phone="+12025550143"), reason)
+            flow = "Welcome" if reason in ("suppressed", "unreachable") else None
+            history.assign(tenant, history.contact(tenant, phone="+12025550143"), reason, flow=flow)
         history.contact(tenant, phone="+12025550144")
         history.contact(tenant)
         history.contact(tenant, email="a@example.com", tags=["dnc"])

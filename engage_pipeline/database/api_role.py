@@ -39,6 +39,8 @@ GRANTS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "pauses": {"select": (), "insert": (), "delete": ()},
     "message_templates": {"select": (), "insert": ()},
+    # A changed template is no longer the one that was refused.
+    "stopped_templates": {"select": (), "delete": ()},
     "channel_accounts": {
         "select": ("id", "user_id", "channel", "provider", "mode", "is_active", "paused_reason", "paused_at")
     },

@@ -11,7 +11,7 @@ from engage_pipeline.database.notices import await_work
 from engage_pipeline.intake.inbox import waiting_uploads
 from engage_pipeline.jobs import ingest_leads
 from engage_pipeline.resources import EngageResource, nothing_personal
-from sensors.dead_runs import reopen_what_never_began, run_key
+from sensors.dead_runs import end_orphaned_runs, reopen_what_never_began, run_key
 
 _PAUSE_SECONDS = 0.5  # a folder announces nothing
 
@@ -22,6 +22,7 @@ def lead_uploads(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run for each upload that waits; asking again for the same attempt is harmless."""
     with nothing_personal(), engage.connect() as connection:
+        end_orphaned_runs(context.instance)
 
         def look() -> list[tuple[UUID, int]]:
             reopen_what_never_began(context.instance, connection, "lead_uploads", engage.settings)

@@ -12,7 +12,7 @@ from engage_pipeline.database.notices import await_work
 from engage_pipeline.execution.batches import BatchKind, RequestedBatch, form_batches, seconds_until_due
 from engage_pipeline.jobs import dispatch_due_actions, engage_new_contacts
 from engage_pipeline.resources import EngageResource, MicroBatchRun, nothing_personal
-from sensors.dead_runs import reopen_what_never_began, run_key
+from sensors.dead_runs import end_orphaned_runs, reopen_what_never_began, run_key
 
 
 @dg.sensor(job=engage_new_contacts, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=1)
@@ -33,6 +33,7 @@ def _runs(
     kind: BatchKind, context: dg.SensorEvaluationContext, engage: EngageResource, *, nothing: str
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     with nothing_personal(), engage.connect() as connection:
+        end_orphaned_runs(context.instance)
 
         def look() -> list[RequestedBatch]:
             reopen_what_never_began(context.instance, connection, "micro_batches", engage.settings)

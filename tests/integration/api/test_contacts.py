@@ -4,7 +4,9 @@ from uuid import uuid4
 
 import pytest
 
+from engage_pipeline.analytics.read import query
 from engage_pipeline.clock import utc_now
+from engage_pipeline.database.connections import connect
 from engage_pipeline.execution.batches import form_batches
 from engage_pipeline.privacy.forget import forget_contact
 from tests.integration.api.conftest import Api
@@ -25,6 +27,16 @@ def test_a_created_contact_is_cleaned_and_waits_for_the_same_sensor_as_an_upload
     assert api.get(f"{CONTACTS}/{shown['id']}").json() == shown
     (batch,) = form_batches(api.connection, "new_contacts", api.settings)
     assert batch.item_count == 1
+
+
+def test_sensors_are_told_of_a_contact_and_the_warehouse_sees_it(api: Api):
+    with connect(api.url) as listener:
+        listener.execute("listen new_contacts")
+        contact_id = api.post(CONTACTS, ADA).json()["id"]
+        assert [notice.channel for notice in listener.notifies(timeout=5, stop_after=1)] == ["new_contacts"]
+    api.publish_warehouse()
+    found = query(api.settings.warehouse, f"select entry_type from stg_contacts where contact_id = '{contact_id}'")
+    assert found.rows == (("api",),)
 
 
 def test_a_contact_that_is_known_takes_what_is_new(api: Api):

@@ -161,4 +161,5 @@ def _spellings(connection: Connection, tenant: Tenant) -> dict[str, str]:
         if not read_at or time.monotonic() - read_at > _SPELLINGS_LAST_SECONDS:
             known = lead_source_spellings(connection, tenant)
             _known_spellings[tenant.user_id] = (time.monotonic(), known)
-        return dict(known)
+        # The one that is known is added to by whoever cleans with it, so that the next request spells as this one does.
+        return known

@@ -53,6 +53,19 @@ def test_how_a_contact_came_and_whose_id_it_has_are_kept(api: Api):
     assert (shown["entry_type"], shown["source_system"], shown["external_id"]) == ("manual", "crm", "crm-1")
 
 
+def test_a_lead_source_keeps_its_first_spelling(api: Api):
+    api.connection.execute(
+        "insert into contacts (user_id, email, entry_type, lead_source) values (%s, 'x@example.com', 'manual', 'Fair')",
+        [api.tenant("acme").user_id],
+    )
+    given = ["FAIR", "Web  site", "web site"]
+    shown = [
+        api.post(CONTACTS, {"email": f"lead{number}@example.com", "lead_source": source}).json()["lead_source"]
+        for number, source in enumerate(given)
+    ]
+    assert shown == ["Fair", "Web site", "Web site"]
+
+
 @pytest.mark.parametrize(
     ("contact", "field"),
     [

@@ -67,7 +67,15 @@ class Guard:
             template = getattr(route, "path", "none")
             seconds = time.perf_counter() - began
             self._services().metrics.count(scope["method"], template, answer.status, seconds)
-            log.info("%s %s %d %.1f ms", scope["method"], template, answer.status, seconds * 1000)
+            log.log(
+                # Reads that went well are counted and not written down: each line is a system call.
+                logging.DEBUG if scope["method"] == "GET" and answer.status < 400 else logging.INFO,
+                "%s %s %d %.1f ms",
+                scope["method"],
+                template,
+                answer.status,
+                seconds * 1000,
+            )
 
     async def _checked(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         services = self._services()

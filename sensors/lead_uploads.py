@@ -16,7 +16,12 @@ from sensors.dead_runs import end_orphaned_runs, reopen_what_never_began, run_ke
 _PAUSE_SECONDS = 0.5  # a folder announces nothing
 
 
-@dg.sensor(job=ingest_leads, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=1)
+@dg.sensor(
+    job=ingest_leads,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=1,
+    description="Lead files in the inbox: a run for each that waits.",
+)
 def lead_uploads(
     context: dg.SensorEvaluationContext, engage: EngageResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:

@@ -15,7 +15,12 @@ from engage_pipeline.resources import EngageResource, MicroBatchRun, nothing_per
 from sensors.dead_runs import end_orphaned_runs, reopen_what_never_began, run_key
 
 
-@dg.sensor(job=engage_new_contacts, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=1)
+@dg.sensor(
+    job=engage_new_contacts,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=1,
+    description="Contacts that no micro-batch has picked up yet.",
+)
 def new_contacts(
     context: dg.SensorEvaluationContext, engage: EngageResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -23,7 +28,12 @@ def new_contacts(
     yield from _runs("new_contacts", context, engage, nothing="every contact has a micro-batch")
 
 
-@dg.sensor(job=dispatch_due_actions, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=1)
+@dg.sensor(
+    job=dispatch_due_actions,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=1,
+    description="Actions whose time has come: next steps, ended waits, opened hours, retries, lost answers.",
+)
 def due_actions(context: dg.SensorEvaluationContext, engage: EngageResource) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Action logs whose time has come: next steps, ended waits, opened hours, retries, and lost answers to look up."""
     yield from _runs("due_actions", context, engage, nothing="no action log is due")

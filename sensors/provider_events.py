@@ -12,7 +12,11 @@ _SECONDS = 20.0
 """A tick applies what it can in this time, which is well within the limit on a tick; the next goes on."""
 
 
-@dg.sensor(default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=2)
+@dg.sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=2,
+    description="What providers told about calls, messages and e-mails, stored by the webhooks or asked for here.",
+)
 def provider_events(context: dg.SensorEvaluationContext, engage: EngageResource) -> dg.SensorResult | dg.SkipReason:
     """Events become outcomes in the tick itself: a run would take longer to start than all of them to apply."""
     from engage_pipeline.accounts.opening import open_channels

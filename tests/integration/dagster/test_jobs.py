@@ -36,6 +36,12 @@ def test_the_code_location_loads_with_everything_switched_on():
     assert {sensor.default_status for sensor in sensors} == {dg.DefaultSensorStatus.RUNNING}
 
 
+def test_everything_in_the_interface_says_what_it_is_for():
+    repository = defs.get_repository_def()
+    for each in (*repository.sensor_defs, *repository.schedule_defs):
+        assert each.description, each.name
+
+
 def test_every_job_has_a_maximum_runtime():
     jobs = [job for job in defs.get_repository_def().get_all_jobs() if not job.name.startswith("__")]
     assert len(jobs) == 6

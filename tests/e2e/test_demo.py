@@ -100,15 +100,21 @@ class Demo:
         for process in psutil.process_iter():
             try:
                 belongs = process.environ().get("ENGAGE_HOME") == str(self.home)
-                if belongs or str(self.home) in " ".join(process.cmdline()):
+                belongs = belongs or str(self.home) in " ".join(process.cmdline())
+                if belongs and process.pid != os.getpid() and process.status() != "zombie":
                     found.append(process)
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
-        return [process for process in found if process.pid != os.getpid() and process.status() != "zombie"]
+        return found
 
     def run_workers(self) -> list[psutil.Process]:
         """The processes in which Dagster runs jobs: children that its code server spawned."""
-        return [process for process in self.processes() if "spawn_main" in " ".join(process.cmdline())]
+        workers = []
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "spawn_main" in " ".join(process.cmdline()):
+                    workers.append(process)
+        return workers
 
     def end(self) -> None:
         for process in self.running:

@@ -20,6 +20,7 @@ from engage_pipeline.database.leases import Lease
 from engage_pipeline.execution.ledger import Intent, claim_due, record_answers, record_look_ups, select_lost
 from engage_pipeline.execution.termination import put_off_termination
 from engage_pipeline.execution.test_runs import recorded
+from engage_pipeline.garbage import no_garbage_collection
 from engage_pipeline.settings import Settings
 
 Clock = Callable[[], datetime]
@@ -77,6 +78,8 @@ async def dispatch_due(
         LeaseLost: another attempt owns the batch; nothing more is written or sent.
     """
     with (
+        # Measured, the collector took a quarter of the processor time of a pass.
+        no_garbage_collection(),
         put_off_termination() as is_asked_to_end,
         connect(url, application_name=f"engage {channel.action_type}") as connection,
     ):

@@ -9,8 +9,7 @@ import uvicorn
 from engage_pipeline.api.app import create_app, tenant_database
 from engage_pipeline.database.connections import database_url
 from engage_pipeline.settings import Settings
-
-_STOP_SECONDS = 5
+from engage_pipeline.webhooks.serve import http_server
 
 
 def serve(settings: Settings) -> None:
@@ -47,24 +46,6 @@ def check_role(settings: Settings, url: str) -> None:
 
 
 def api_server(settings: Settings, url: str, *, port: int | None = None) -> uvicorn.Server:
-    """The HTTP server, not yet running.
-
-    The access log is the application's own: paths of webhooks hold tokens. The sender's address comes from
-    X-Forwarded-For only where a configured proxy is at the other end.
-    """
-    proxies = [each.strip() for each in settings.trusted_proxies.split(",") if each.strip() not in ("", "none")]
-    return uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings, url),
-            host="127.0.0.1",
-            port=settings.webhook_port if port is None else port,
-            ws="none",
-            access_log=False,
-            proxy_headers=bool(proxies),
-            forwarded_allow_ips=proxies,
-            server_header=False,
-            log_level="warning",
-            timeout_keep_alive=15,
-            timeout_graceful_shutdown=_STOP_SECONDS,
-        )
-    )
+    """The HTTP server of the API and the webhooks, not yet running."""
+    app = create_app(settings, url)
+    return http_server(app, settings, port=port, keep_alive_seconds=15)

@@ -78,7 +78,7 @@ class Endpoints:
         try:
             await self.read()
         except psycopg.Error:
-            log.warning("the accounts could not be read again; the ones known stay for now")
+            log.warning("the accounts could not be read again; those read before count until the next reading")
 
     def _read(self) -> dict[str, WebhookEndpoint]:
         with connect(self._url, application_name="engage webhooks") as connection:

@@ -4,6 +4,7 @@ import logging
 import signal
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from engage_pipeline.accounts.keyring import Keyring
 from engage_pipeline.accounts.opening import unsubscribe_links
@@ -26,14 +27,19 @@ def serve(settings: Settings) -> None:
 
 
 def webhook_server(settings: Settings, url: str, *, port: int | None = None) -> uvicorn.Server:
-    """The HTTP server, not yet running.
+    """The HTTP server of the webhooks alone, not yet running."""
+    keyring = Keyring(settings)
+    app = WebhookApp(url, Endpoints(url, keyring), unsubscribe_links(settings, keyring)).app()
+    return http_server(app, settings, port=port)
+
+
+def http_server(app: ASGIApp, settings: Settings, *, port: int | None, keep_alive_seconds: int = 5) -> uvicorn.Server:
+    """A server of `app` on loopback, not yet running.
 
     uvicorn's own access log would show paths with their tokens, so it is off and the application writes its own. It
     takes the sender's address from X-Forwarded-For only where a configured proxy is at the other end.
     """
-    keyring = Keyring(settings)
     proxies = [each.strip() for each in settings.trusted_proxies.split(",") if each.strip() not in ("", "none")]
-    app = WebhookApp(url, Endpoints(url, keyring), unsubscribe_links(settings, keyring)).app()
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -45,6 +51,7 @@ def webhook_server(settings: Settings, url: str, *, port: int | None = None) -> 
             forwarded_allow_ips=proxies,
             server_header=False,
             log_level="warning",
+            timeout_keep_alive=keep_alive_seconds,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
     )

@@ -82,7 +82,7 @@ async def test_a_body_that_does_not_come_is_given_up(database, connection, tmp_p
         await asyncio.sleep(5)
 
     async with app.router.lifespan_context(app):
-        api = Api(settings, database, connection, None)  # type: ignore[arg-type]
+        api = Api(settings, database, connection, TestClient(app))
         async with httpx.AsyncClient(transport=SlowTransport(app), base_url="http://api.example.com") as client:
             answer = await client.post(
                 FLOWS,

@@ -146,7 +146,11 @@ async def through_the_whole_path(bench: Bench, actions: int) -> dict[str, float]
 async def bare_loop(bench: Bench, actions: int) -> dict[str, float]:
     """The same client, transport and connections as the path's own."""
     async with dispatch.dispatch_client(bench.settings) as client:
-        return await _post_all(bench, actions, lambda body, headers: _httpx_post(client, bench, body, headers))
+
+        async def post(body: bytes, headers: dict[str, str]) -> int:
+            return (await client.request("POST", bench.address, content=body, headers=headers)).status_code
+
+        return await _post_all(bench, actions, post)
 
 
 async def plain_aiohttp(bench: Bench, actions: int) -> dict[str, float]:
@@ -164,7 +168,11 @@ async def plain_aiohttp(bench: Bench, actions: int) -> dict[str, float]:
 async def plain_httpx(bench: Bench, actions: int) -> dict[str, float]:
     limits = httpx.Limits(max_connections=bench.connections)
     async with httpx.AsyncClient(limits=limits, timeout=60, trust_env=False) as client:
-        return await _post_all(bench, actions, lambda body, headers: _httpx_post(client, bench, body, headers))
+
+        async def post(body: bytes, headers: dict[str, str]) -> int:
+            return (await client.post(bench.address, content=body, headers=headers)).status_code
+
+        return await _post_all(bench, actions, post)
 
 
 async def row_at_a_time(bench: Bench, actions: int) -> dict[str, float]:
@@ -199,10 +207,6 @@ async def row_at_a_time(bench: Bench, actions: int) -> dict[str, float]:
     seconds = time.perf_counter() - began
     bench.connection.execute("update micro_batches set status = 'done', lease_expires_at = null")
     return {"seconds": seconds}
-
-
-async def _httpx_post(client: httpx.AsyncClient, bench: Bench, body: bytes, headers: dict[str, str]) -> int:
-    return (await client.post(bench.address, content=body, headers=headers)).status_code
 
 
 async def _post_all(

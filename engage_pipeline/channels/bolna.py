@@ -26,7 +26,7 @@ from engage_pipeline.channels.answers import (
     Unknown,
 )
 from engage_pipeline.channels.http import Endpoint
-from engage_pipeline.channels.protocol import Recipient, Request, Skip
+from engage_pipeline.channels.protocol import Client, Recipient, Request, Skip
 from engage_pipeline.channels.provider import Provider
 from engage_pipeline.channels.responses import asks_to_wait, identifier, json_object, put_off, reason_text, text_field
 from engage_pipeline.channels.variables import variable_values
@@ -95,7 +95,7 @@ class BolnaCalls:
             "retry_config": {"enabled": False},
         }
 
-    async def send(self, client: httpx.AsyncClient, request: Request, *, reference: str) -> Answer:
+    async def send(self, client: Client, request: Request, *, reference: str) -> Answer:
         """Place the call. A 5xx is Unknown, since Bolna may have queued it."""
         response = await self.endpoint.exchange(client, "POST", "/call", body=request)
         if not isinstance(response, httpx.Response):
@@ -113,9 +113,7 @@ class BolnaCalls:
             return Refused(_error_code(response, body), reason)
         return Unknown(f"HTTP {response.status_code}: {reason}")
 
-    async def look_up(
-        self, client: httpx.AsyncClient, request: Request, *, reference: str, sent_at: datetime
-    ) -> Answer:
+    async def look_up(self, client: Client, request: Request, *, reference: str, sent_at: datetime) -> Answer:
         """Search the agent's executions around `sent_at` for the one that carries `reference`.
 
         Not found is Unknown: an execution may be listed late.
@@ -135,7 +133,7 @@ class BolnaCalls:
         return Unknown(f"not among the {_PAGE_LIMIT * _PAGE_SIZE} Bolna executions that were searched")
 
     async def _executions_page(
-        self, client: httpx.AsyncClient, agent_id: str, sent_at: datetime, page_number: int
+        self, client: Client, agent_id: str, sent_at: datetime, page_number: int
     ) -> tuple[list[dict[str, Any]], bool] | None:
         sent_at = sent_at.astimezone(UTC)
         response = await self.endpoint.exchange(
@@ -157,13 +155,13 @@ class BolnaCalls:
             return None
         return [row for row in rows if isinstance(row, dict)], body.get("has_more") is True
 
-    async def _carries(self, client: httpx.AsyncClient, execution_id: str, reference: str) -> bool:
+    async def _carries(self, client: Client, execution_id: str, reference: str) -> bool:
         execution = await self._execution(client, execution_id)
         # A UUID cannot stand there by chance, so the depth at which user_data comes back does not matter.
         return execution is not None and reference in json.dumps(execution.get("context_details"))
 
     async def ask_outcome(
-        self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str
+        self, client: Client, request: Request, *, provider_message_id: str
     ) -> ProviderOutcome | TryLater | None:
         """What GET /executions says of the call; None while it is not over or Bolna does not know it."""
         execution = await self._execution(client, provider_message_id)
@@ -175,13 +173,13 @@ class BolnaCalls:
             return None
         return next((each for each in told if isinstance(each, ProviderOutcome)), None)
 
-    async def stop(self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str) -> bool:
+    async def stop(self, client: Client, request: Request, *, provider_message_id: str) -> bool:
         """Take a call that is still queued out of Bolna's queue."""
         path = f"/call/{quote(provider_message_id, safe='')}/stop"
         response = await self.endpoint.exchange(client, "POST", path)
         return isinstance(response, httpx.Response) and response.is_success
 
-    async def stated_concurrency(self, client: httpx.AsyncClient) -> int | None:
+    async def stated_concurrency(self, client: Client) -> int | None:
         """How many calls Bolna lets the account hold at once (GET /user/me); None when it cannot be asked."""
         response = await self.endpoint.exchange(client, "GET", "/user/me")
         if not isinstance(response, httpx.Response) or not response.is_success:
@@ -189,7 +187,7 @@ class BolnaCalls:
         most = number(mapping(json_object(response).get("concurrency")).get("max"))
         return None if most is None or most < 1 else int(most)
 
-    async def _execution(self, client: httpx.AsyncClient, execution_id: str) -> dict[str, Any] | None:
+    async def _execution(self, client: Client, execution_id: str) -> dict[str, Any] | None:
         response = await self.endpoint.exchange(client, "GET", f"/executions/{quote(execution_id, safe='')}")
         return json_object(response) if isinstance(response, httpx.Response) and response.is_success else None
 

@@ -5,14 +5,16 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
+from yarl import URL
 
 from engage_pipeline.channels.answers import TryLater, Unknown
+from engage_pipeline.channels.protocol import Client
 from engage_pipeline.errors import EngageError
 
 USER_AGENT = "engage-pipeline/0.1.0"
@@ -55,25 +57,64 @@ def loopback_url(url: httpx.URL) -> httpx.URL:
     return url
 
 
-class LoopbackOnly(httpx.AsyncBaseTransport):
-    """Hands on requests to loopback addresses and refuses all others with `NotLoopback`.
+@lru_cache(maxsize=1024)
+def allowed_url(url: str, live_host: str | None) -> URL:
+    """`url` if a request may go there: HTTPS to `live_host`, or whatever `loopback_url` lets through.
+
+    Raises:
+        NotLoopback: it may not.
+    """
+    parsed = httpx.URL(url)
+    if live_host is None or parsed.scheme != "https" or parsed.host != live_host:
+        parsed = loopback_url(parsed)
+    return URL(str(parsed), encoded=True)
+
+
+@dataclass(frozen=True)
+class ProviderClient:
+    """Sends requests to loopback addresses and refuses all others with `NotLoopback`, while no socket is open.
 
     A request of a live account carries the one host that the account may reach, and goes there over HTTPS only.
+
+    aiohttp sends, and an answer is httpx's: a request costs 0.14 ms of processor time, and 0.38 ms through
+    `httpx.AsyncClient` on the same connections.
+
+    Attributes:
+        exchange_seconds: how long one exchange may take. A server that drips a byte a second never meets the timeout of
+            reading.
     """
 
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
-        self._inner = inner
+    session: aiohttp.ClientSession
+    exchange_seconds: float
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Forward `request`, or raise `NotLoopback` while no socket is open."""
-        live_host = request.extensions.get(_LIVE_HOST)
-        if live_host is None or request.url.scheme != "https" or request.url.host != live_host:
-            request.url = loopback_url(request.url)
-        return await self._inner.handle_async_request(request)
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        content: str | bytes | None = None,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, Any] | None = None,
+    ) -> httpx.Response:
+        """One request and its whole response, without following a redirect.
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._inner.aclose()
+        Raises:
+            NotLoopback: the address is neither on this machine nor the live account's own.
+            aiohttp.ClientError, OSError, httpx.DecodingError: no response came, or none that can be read.
+        """
+        address = allowed_url(url, (extensions or {}).get(_LIVE_HOST))
+        async with (
+            asyncio.timeout(self.exchange_seconds),
+            self.session.request(
+                method,
+                address.with_query(params) if params else address,
+                data=content,
+                headers=headers,
+                allow_redirects=False,
+            ) as response,
+        ):
+            return httpx.Response(response.status, headers=response.raw_headers, content=await response.read())
 
 
 @dataclass(frozen=True)
@@ -92,7 +133,7 @@ class Endpoint:
 
     async def exchange(
         self,
-        client: httpx.AsyncClient,
+        client: Client,
         method: str,
         path: str,
         *,
@@ -115,7 +156,7 @@ class Endpoint:
 @asynccontextmanager
 async def open_client(
     *, connections: int, queue_seconds: float, connect_seconds: float, answer_seconds: float
-) -> AsyncIterator[httpx.AsyncClient]:
+) -> AsyncIterator[ProviderClient]:
     """The client for `Channel.send` and `Channel.look_up`: loopback only, no redirects, nothing from the environment.
 
     Args:
@@ -124,22 +165,30 @@ async def open_client(
         connect_seconds: how long connecting may take.
         answer_seconds: how long a provider may be silent; with the two above, also the longest one exchange may take.
     """
-    limits = httpx.Limits(max_connections=connections, keepalive_expiry=_KEEPALIVE_SECONDS)
-    async with httpx.AsyncClient(
-        transport=LoopbackOnly(AiohttpTransport(trust_env=False, limits=limits)),
-        timeout=httpx.Timeout(pool=queue_seconds, connect=connect_seconds, read=answer_seconds, write=answer_seconds),
-        headers={"User-Agent": USER_AGENT},
+    connector = aiohttp.TCPConnector(
+        limit=connections,
+        keepalive_timeout=_KEEPALIVE_SECONDS,
+        ssl=httpx.create_ssl_context(trust_env=False),
+    )
+    async with aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(
+            total=None, connect=queue_seconds, sock_connect=connect_seconds, sock_read=answer_seconds
+        ),
+        # httpx decodes these two by itself.
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"},
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
-        follow_redirects=False,
-    ) as client:
-        yield client
+    ) as session:
+        yield ProviderClient(session, queue_seconds + connect_seconds + answer_seconds)
 
 
 _encode = json.JSONEncoder(sort_keys=True, allow_nan=False, separators=(",", ":")).encode
 
 
 async def exchange(
-    client: httpx.AsyncClient,
+    client: Client,
     method: str,
     url: str,
     *,
@@ -161,15 +210,14 @@ async def exchange(
     content = None if body is None else _encode(body)
     json_header = {} if body is None else {"Content-Type": "application/json"}
     try:
-        async with asyncio.timeout(_exchange_seconds(client.timeout)):
-            return await client.request(
-                method,
-                url,
-                content=content,
-                params=params,
-                headers={**json_header, **(headers or {})},
-                extensions={_LIVE_HOST: live_host} if live_host else None,
-            )
+        return await client.request(
+            method,
+            url,
+            content=content,
+            params=params,
+            headers={**json_header, **(headers or {})},
+            extensions={_LIVE_HOST: live_host} if live_host else None,
+        )
     except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
         return unanswered(error)
 
@@ -177,14 +225,11 @@ async def exchange(
 def unanswered(error: Exception) -> TryLater | Unknown:
     """TryLater when no connection was made, so that nothing was sent; Unknown for every other failure.
 
-    aiohttp's own exception decides, because httpx-aiohttp 0.2 gives `httpx.ConnectTimeout` to a refused connection, a
-    full queue, and a server that reset or hung up after it had read the request alike, and lets
-    `aiohttp.ClientResponseError`, for a response that is not HTTP, through as it is.
+    Of a server that reset or hung up nobody knows whether it had read the request.
     """
-    cause = error.__cause__ or error
-    if isinstance(cause, _BEFORE_SENDING):
-        return TryLater(f"no connection to the provider ({type(cause).__name__})")
-    return Unknown(f"the provider did not answer ({type(cause).__name__})")
+    if isinstance(error, _BEFORE_SENDING):
+        return TryLater(f"no connection to the provider ({type(error).__name__})")
+    return Unknown(f"the provider did not answer ({type(error).__name__})")
 
 
 def _is_loopback(host: str) -> bool:
@@ -192,8 +237,3 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _exchange_seconds(timeout: httpx.Timeout) -> float:
-    # A server that drips a byte a second never meets the read timeout; this ends it.
-    return sum(part for part in (timeout.pool, timeout.connect, timeout.read) if part is not None)

@@ -44,6 +44,23 @@ class Skip(NamedTuple):
     words: str
 
 
+class Client(Protocol):
+    """What a channel sends its requests with. `httpx.AsyncClient` fits, with a transport that keeps to this machine."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        content: str | bytes | None = None,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, Any] | None = None,
+    ) -> httpx.Response:
+        """One request and its whole response; raises what `http.unanswered` takes."""
+        ...
+
+
 class Channel(Protocol):
     """One provider. `reference` is our id of the action, a UUID in text: the provider carries it back to us."""
 
@@ -70,13 +87,11 @@ class Channel(Protocol):
         """The body to send, or why there can be none. Called only for a recipient with an address."""
         ...
 
-    async def send(self, client: httpx.AsyncClient, request: Request, *, reference: str) -> Answer:
+    async def send(self, client: Client, request: Request, *, reference: str) -> Answer:
         """Hand one request to the provider. Never raises for what the provider or the network does."""
         ...
 
-    async def look_up(
-        self, client: httpx.AsyncClient, request: Request, *, reference: str, sent_at: datetime
-    ) -> Answer:
+    async def look_up(self, client: Client, request: Request, *, reference: str, sent_at: datetime) -> Answer:
         """Find out what became of a request whose answer was lost; `sent_at` is when its intent was stored (UTC).
 
         Accepted when it arrived. TryLater when it is worth asking again. Unknown when it cannot be established: never a
@@ -85,15 +100,15 @@ class Channel(Protocol):
         ...
 
     async def ask_outcome(
-        self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str
+        self, client: Client, request: Request, *, provider_message_id: str
     ) -> ProviderOutcome | TryLater | None:
         """What became of an accepted request, asked of the provider. None when it cannot be asked or does not know."""
         ...
 
-    async def stated_concurrency(self, client: httpx.AsyncClient) -> int | None:
+    async def stated_concurrency(self, client: Client) -> int | None:
         """How many requests the provider says it lets the account have in flight; None when it says nothing."""
         ...
 
-    async def stop(self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str) -> bool:
+    async def stop(self, client: Client, request: Request, *, provider_message_id: str) -> bool:
         """Take back an accepted request that has not begun, such as a queued call. True when the provider did."""
         ...

@@ -17,7 +17,7 @@ from engage_pipeline.channels.account import Account
 from engage_pipeline.channels.answers import Accepted, Answer, ProviderOutcome, Refused, Told, TryLater, Unknown
 from engage_pipeline.channels.http import Endpoint
 from engage_pipeline.channels.mail import NEUTRAL_SUBJECT, SUBJECT_LENGTH, Mail, compose
-from engage_pipeline.channels.protocol import Recipient, Request, Skip
+from engage_pipeline.channels.protocol import Client, Recipient, Request, Skip
 from engage_pipeline.channels.provider import Provider
 from engage_pipeline.channels.responses import asks_to_wait, identifier, json_object, put_off, reason_text, text_field
 from engage_pipeline.channels.signatures import is_signed_by_svix
@@ -117,7 +117,7 @@ class ResendEmails:
             **({"headers": headers} if headers else {}),
         }
 
-    async def send(self, client: httpx.AsyncClient, request: Request, *, reference: str) -> Answer:
+    async def send(self, client: Client, request: Request, *, reference: str) -> Answer:
         """Send the e-mail. A 5xx is Unknown, since Resend may have taken it; a look-up then asks under the same key."""
         headers = {"Idempotency-Key": reference}
         response = await self.endpoint.exchange(client, "POST", "/emails", body=request, headers=headers)
@@ -143,9 +143,7 @@ class ResendEmails:
             return Refused(name, reason)
         return Unknown(f"HTTP {response.status_code}: {reason}")
 
-    async def look_up(
-        self, client: httpx.AsyncClient, request: Request, *, reference: str, sent_at: datetime
-    ) -> Answer:
+    async def look_up(self, client: Client, request: Request, *, reference: str, sent_at: datetime) -> Answer:
         """Send the identical request under the same key: the first answer comes again, or the e-mail goes out now.
 
         A refusal now is Unknown: it does not say that the first request was refused.
@@ -161,7 +159,7 @@ class ResendEmails:
                 return answer
 
     async def ask_outcome(
-        self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str
+        self, client: Client, request: Request, *, provider_message_id: str
     ) -> ProviderOutcome | TryLater | None:
         """What GET /emails says happened last. Resend gives no time with it, so the time is now."""
         response = await self.endpoint.exchange(client, "GET", f"/emails/{quote(provider_message_id, safe='')}")
@@ -179,11 +177,11 @@ class ResendEmails:
             {"provider_status": last_event},
         )
 
-    async def stated_concurrency(self, client: httpx.AsyncClient) -> int | None:
+    async def stated_concurrency(self, client: Client) -> int | None:
         """None: there is no such limit."""
         return None
 
-    async def stop(self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str) -> bool:
+    async def stop(self, client: Client, request: Request, *, provider_message_id: str) -> bool:
         """False: what was sent is not taken back."""
         return False
 

@@ -7,10 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import httpx
-
 from engage_pipeline.channels.answers import Answer, ProviderOutcome, TryLater, Unknown
-from engage_pipeline.channels.protocol import Channel, Recipient, Request, Skip
+from engage_pipeline.channels.protocol import Channel, Client, Recipient, Request, Skip
 
 _GONE = "the account that sent it is no longer there"
 
@@ -55,16 +53,14 @@ class Router:
         named = {} if template_id is None else {"template_id": str(template_id)}
         return {"account_id": str(self.active[recipient.user_id]), **named, "message": message}
 
-    async def send(self, client: httpx.AsyncClient, request: Request, *, reference: str) -> Answer:
+    async def send(self, client: Client, request: Request, *, reference: str) -> Answer:
         """By the account that the request names."""
         channel = self._account_of(request)
         if channel is None:
             return TryLater(_GONE)
         return await channel.send(client, request["message"], reference=reference)
 
-    async def look_up(
-        self, client: httpx.AsyncClient, request: Request, *, reference: str, sent_at: datetime
-    ) -> Answer:
+    async def look_up(self, client: Client, request: Request, *, reference: str, sent_at: datetime) -> Answer:
         """By the account that the request names."""
         channel = self._account_of(request)
         if channel is None:
@@ -72,7 +68,7 @@ class Router:
         return await channel.look_up(client, request["message"], reference=reference, sent_at=sent_at)
 
     async def ask_outcome(
-        self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str
+        self, client: Client, request: Request, *, provider_message_id: str
     ) -> ProviderOutcome | TryLater | None:
         """By the account that the request names."""
         channel = self._account_of(request)
@@ -81,7 +77,7 @@ class Router:
         return await channel.ask_outcome(client, request["message"], provider_message_id=provider_message_id)
 
     async def ask_account(
-        self, client: httpx.AsyncClient, account_id: UUID, *, provider_message_id: str
+        self, client: Client, account_id: UUID, *, provider_message_id: str
     ) -> ProviderOutcome | TryLater | None:
         """What became of a request that an account sent, of which nothing but the provider's id is at hand."""
         channel = self.accounts.get(account_id)
@@ -89,17 +85,17 @@ class Router:
             return None
         return await channel.ask_outcome(client, {}, provider_message_id=provider_message_id)
 
-    async def stated_concurrencies(self, client: httpx.AsyncClient) -> dict[UUID, int]:
+    async def stated_concurrencies(self, client: Client) -> dict[UUID, int]:
         """Of each active account whose provider says so, how many requests it may have in flight."""
         asked = list(self.active.values())
         said = await asyncio.gather(*(self.accounts[account_id].stated_concurrency(client) for account_id in asked))
         return {account_id: most for account_id, most in zip(asked, said, strict=True) if most is not None}
 
-    async def stated_concurrency(self, client: httpx.AsyncClient) -> int | None:
+    async def stated_concurrency(self, client: Client) -> int | None:
         """None: it is each account's own."""
         return None
 
-    async def stop(self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str) -> bool:
+    async def stop(self, client: Client, request: Request, *, provider_message_id: str) -> bool:
         """By the account that the request names."""
         channel = self._account_of(request)
         if channel is None:

@@ -16,7 +16,7 @@ from engage_pipeline.channels.account import Account
 from engage_pipeline.channels.answers import Accepted, Answer, ProviderOutcome, Refused, Told, TryLater, Unknown
 from engage_pipeline.channels.http import Endpoint
 from engage_pipeline.channels.mail import compose
-from engage_pipeline.channels.protocol import Recipient, Request, Skip
+from engage_pipeline.channels.protocol import Client, Recipient, Request, Skip
 from engage_pipeline.channels.provider import Provider
 from engage_pipeline.channels.responses import asks_to_wait, json_object, put_off, reason_text
 from engage_pipeline.channels.signatures import is_signed_by_sendgrid
@@ -87,7 +87,7 @@ class SendGridEmails:
             **({"headers": dict(mail.headers)} if mail.headers else {}),
         }
 
-    async def send(self, client: httpx.AsyncClient, request: Request, *, reference: str) -> Answer:
+    async def send(self, client: Client, request: Request, *, reference: str) -> Answer:
         """Send the e-mail. 202 has no body; the id is in `X-Message-Id`, and where it is missing ours stands for it."""
         response = await self.endpoint.exchange(client, "POST", "/v3/mail/send", body=request)
         if not isinstance(response, httpx.Response):
@@ -106,23 +106,21 @@ class SendGridEmails:
             return Refused(str(response.status_code), reason)
         return Unknown(f"HTTP {response.status_code}: {reason}")
 
-    async def look_up(
-        self, client: httpx.AsyncClient, request: Request, *, reference: str, sent_at: datetime
-    ) -> Answer:
+    async def look_up(self, client: Client, request: Request, *, reference: str, sent_at: datetime) -> Answer:
         """Unknown: SendGrid cannot be asked by our reference. An event with it settles the matter."""
         return Unknown("SendGrid cannot be asked what became of a request")
 
     async def ask_outcome(
-        self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str
+        self, client: Client, request: Request, *, provider_message_id: str
     ) -> ProviderOutcome | TryLater | None:
         """None: reading messages back is an addition that most accounts do not have."""
         return None
 
-    async def stated_concurrency(self, client: httpx.AsyncClient) -> int | None:
+    async def stated_concurrency(self, client: Client) -> int | None:
         """None: there is no such limit."""
         return None
 
-    async def stop(self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str) -> bool:
+    async def stop(self, client: Client, request: Request, *, provider_message_id: str) -> bool:
         """False: what was sent is not taken back."""
         return False
 

@@ -14,13 +14,12 @@ from ipaddress import ip_address
 from typing import Any, ClassVar
 
 import aiosmtplib
-import httpx
 
 from engage_pipeline.channels.account import Account
 from engage_pipeline.channels.answers import Accepted, Answer, ProviderOutcome, Refused, TryLater, Unknown
 from engage_pipeline.channels.http import NotLoopback
 from engage_pipeline.channels.mail import compose
-from engage_pipeline.channels.protocol import Recipient, Request, Skip
+from engage_pipeline.channels.protocol import Client, Recipient, Request, Skip
 from engage_pipeline.channels.provider import Provider
 from engage_pipeline.channels.templates import Template
 from engage_pipeline.channels.unsubscribe import UnsubscribeLinks
@@ -94,7 +93,7 @@ class SmtpEmails:
         message.set_boundary(boundary)
         return {"from": parseaddr(mail.sender)[1], "to": mail.to, "message": message.as_string()}
 
-    async def send(self, client: httpx.AsyncClient, request: Request, *, reference: str) -> Answer:
+    async def send(self, client: Client, request: Request, *, reference: str) -> Answer:
         """Hand the message over. What fails before the message is sent is safe to repeat; after it, nobody knows."""
         self.server.refuse_other_machines()
         smtp = aiosmtplib.SMTP(
@@ -126,23 +125,21 @@ class SmtpEmails:
             smtp.close()
         return Accepted(reference, is_final=True)
 
-    async def look_up(
-        self, client: httpx.AsyncClient, request: Request, *, reference: str, sent_at: datetime
-    ) -> Answer:
+    async def look_up(self, client: Client, request: Request, *, reference: str, sent_at: datetime) -> Answer:
         """Unknown: an SMTP server cannot be asked."""
         return Unknown("an SMTP server cannot be asked what became of a message")
 
     async def ask_outcome(
-        self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str
+        self, client: Client, request: Request, *, provider_message_id: str
     ) -> ProviderOutcome | TryLater | None:
         """None: an SMTP server cannot be asked."""
         return None
 
-    async def stated_concurrency(self, client: httpx.AsyncClient) -> int | None:
+    async def stated_concurrency(self, client: Client) -> int | None:
         """None: there is no such limit."""
         return None
 
-    async def stop(self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str) -> bool:
+    async def stop(self, client: Client, request: Request, *, provider_message_id: str) -> bool:
         """False: what was sent is not taken back."""
         return False
 

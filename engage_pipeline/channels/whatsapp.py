@@ -27,7 +27,7 @@ from engage_pipeline.channels.answers import (
     Unknown,
 )
 from engage_pipeline.channels.http import Endpoint
-from engage_pipeline.channels.protocol import Recipient, Request, Skip
+from engage_pipeline.channels.protocol import Client, Recipient, Request, Skip
 from engage_pipeline.channels.provider import Provider
 from engage_pipeline.channels.responses import asks_to_wait, identifier, json_object, put_off, reason_text, text_field
 from engage_pipeline.channels.signatures import is_signed_by_meta
@@ -107,7 +107,7 @@ class WhatsAppMessages:
             content if isinstance(content, Skip) else _message_template(content["name"], content["language"], content)
         )
 
-    async def send(self, client: httpx.AsyncClient, request: Request, *, reference: str) -> Answer:
+    async def send(self, client: Client, request: Request, *, reference: str) -> Answer:
         """Send the message. The error's code decides, since Meta's HTTP statuses are not dependable."""
         sender = quote(request["phone_number_id"], safe="")
         path = f"/{self.version}/{sender}/messages"
@@ -120,23 +120,21 @@ class WhatsAppMessages:
             return Accepted(message_id) if message_id else Unknown("WhatsApp answered without a message id")
         return _without_acceptance(response, body)
 
-    async def look_up(
-        self, client: httpx.AsyncClient, request: Request, *, reference: str, sent_at: datetime
-    ) -> Answer:
+    async def look_up(self, client: Client, request: Request, *, reference: str, sent_at: datetime) -> Answer:
         """Unknown: the Cloud API cannot be asked. A status webhook with our reference settles it."""
         return Unknown("WhatsApp cannot be asked what became of a message")
 
     async def ask_outcome(
-        self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str
+        self, client: Client, request: Request, *, provider_message_id: str
     ) -> ProviderOutcome | TryLater | None:
         """None: the Cloud API cannot be asked."""
         return None
 
-    async def stated_concurrency(self, client: httpx.AsyncClient) -> int | None:
+    async def stated_concurrency(self, client: Client) -> int | None:
         """None: there is no such limit."""
         return None
 
-    async def stop(self, client: httpx.AsyncClient, request: Request, *, provider_message_id: str) -> bool:
+    async def stop(self, client: Client, request: Request, *, provider_message_id: str) -> bool:
         """False: a message is not taken back."""
         return False
 

@@ -9,11 +9,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import httpx
-
 from engage_pipeline.channels.answers import Answer, TryLater, Unknown
-from engage_pipeline.channels.http import open_client
-from engage_pipeline.channels.protocol import Channel
+from engage_pipeline.channels.http import ProviderClient, open_client
+from engage_pipeline.channels.protocol import Channel, Client
 from engage_pipeline.clock import utc_now
 from engage_pipeline.database.connections import Connection, connect
 from engage_pipeline.database.leases import Lease
@@ -26,7 +24,7 @@ from engage_pipeline.settings import Settings
 Clock = Callable[[], datetime]
 
 
-def dispatch_client(settings: Settings) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+def dispatch_client(settings: Settings) -> AbstractAsyncContextManager[ProviderClient]:
     """The client of one run: a connection for each request of the two chunks that may be in flight.
 
     One exchange ends within `request_timeout_seconds`. The parts add up to the whole, because nobody may ask after a
@@ -64,7 +62,7 @@ async def dispatch_due(
     url: str,
     lease: Lease,
     channel: Channel,
-    client: httpx.AsyncClient,
+    client: Client,
     settings: Settings,
     *,
     clock: Clock = utc_now,
@@ -100,7 +98,7 @@ class _Run:
     connection: Connection
     lease: Lease
     channel: Channel
-    client: httpx.AsyncClient
+    client: Client
     settings: Settings
     clock: Clock
     is_asked_to_end: Callable[[], bool]
@@ -204,9 +202,7 @@ _LONGEST_UNRECORDED_SECONDS = 0.2
 """How long an answer may wait for others before it is recorded: what a crash would leave to be looked up."""
 
 
-async def _send(
-    channel: Channel, client: httpx.AsyncClient, intent: Intent, settings: Settings, clock: Clock
-) -> Answer:
+async def _send(channel: Channel, client: Client, intent: Intent, settings: Settings, clock: Clock) -> Answer:
     """One request, unless its deadline has passed: a worker that was frozen between claim and send must not wake up and
     call while somebody else has been looking the request up."""
     if clock() > intent.executed_at + timedelta(seconds=settings.send_seconds):
@@ -216,7 +212,7 @@ async def _send(
     return await channel.send(client, intent.request, reference=str(intent.action_log_id))
 
 
-async def _look_up(channel: Channel, client: httpx.AsyncClient, intent: Intent) -> Answer:
+async def _look_up(channel: Channel, client: Client, intent: Intent) -> Answer:
     if intent.is_test_run:
         return recorded(intent)
     if intent.is_stopped and channel.look_up_repeats:

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-import httpx
 from psycopg.rows import TupleRow
 
 from engage_pipeline.accounts.stopped import stop_templates
 from engage_pipeline.accounts.store import pause_account
 from engage_pipeline.channels.answers import AccountTrouble, OptOut, ProviderOutcome, TemplateTrouble, Told, TryLater
+from engage_pipeline.channels.protocol import Client
 from engage_pipeline.channels.registry import PROVIDERS
 from engage_pipeline.channels.router import Router
 from engage_pipeline.channels.webhooks import UnreadableWebhook
@@ -218,7 +218,7 @@ async def _confirm(
 
 
 async def _ask(
-    router: Router, client: httpx.AsyncClient, account_id: UUID, message_id: str, at_once: asyncio.Semaphore
+    router: Router, client: Client, account_id: UUID, message_id: str, at_once: asyncio.Semaphore
 ) -> ProviderOutcome | TryLater | None:
     async with at_once:
         return await router.ask_account(client, account_id, provider_message_id=message_id)

@@ -1,7 +1,8 @@
 """A run worker that dies where a test says: it ticks like the daemon and runs batches like the jobs, without Dagster.
 
 Points are counted in the order in which the worker reaches them. At the chosen one it sends itself SIGKILL, which
-nothing in the process can notice. The product knows nothing of this: psycopg and httpx are wrapped in here alone.
+nothing in the process can notice. The product knows nothing of this: psycopg and the providers' client are wrapped in
+here alone.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from typing import Any
 import httpx
 import psycopg
 
+from engage_pipeline.channels.http import ProviderClient
 from engage_pipeline.database.connections import connect
 from engage_pipeline.database.leases import kept_alive
 from engage_pipeline.execution.batches import BatchKind, finish_batch
@@ -109,7 +111,7 @@ def _watch_commits(reach: Any) -> None:
 
 
 def _watch_requests(reach: Any) -> None:
-    send = httpx.AsyncClient.request
+    send = ProviderClient.request
 
     async def request(self: Any, *arguments: Any, **options: Any) -> httpx.Response:
         reach("before request")
@@ -120,4 +122,4 @@ def _watch_requests(reach: Any) -> None:
         reach("after request")
         return response
 
-    httpx.AsyncClient.request = request  # type: ignore[method-assign]
+    ProviderClient.request = request  # type: ignore[method-assign]

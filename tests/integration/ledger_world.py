@@ -14,12 +14,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import httpx
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from engage_pipeline.books import Books, read_books
 from engage_pipeline.channels.answers import ProviderOutcome
+from engage_pipeline.channels.http import ProviderClient
 from engage_pipeline.channels.protocol import Channel
 from engage_pipeline.channels.registry import sandbox_channels
 from engage_pipeline.clock import utc_now
@@ -196,7 +196,7 @@ class World:
         return WithoutOutcomes(sandbox_channels(self.sandbox.url)[action_type])
 
     @asynccontextmanager
-    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+    async def client(self) -> AsyncIterator[ProviderClient]:
         """The HTTP client of a run."""
         async with dispatch_client(self.settings) as client:
             yield client

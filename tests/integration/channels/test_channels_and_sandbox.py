@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from engage_pipeline.channels.answers import Accepted, Refused, TryLater, Unknown
@@ -21,6 +22,13 @@ RECIPIENT = Recipient(phone_e164="+15550100123", email="asha@example.com", first
 @pytest.fixture
 async def http():
     async with open_client(connections=50, queue_seconds=5, connect_seconds=1, answer_seconds=0.5) as client:
+        yield client
+
+
+@pytest.fixture
+async def plain():
+    """A client for what no channel would send."""
+    async with httpx.AsyncClient(trust_env=False) as client:
         yield client
 
 
@@ -190,12 +198,12 @@ async def test_a_replay_is_the_same_though_its_body_went_through_a_database(sand
     assert sandbox.read().replayed_count == 1
 
 
-async def test_the_same_key_with_another_body_is_a_409_and_sends_nothing(sandbox, http):
+async def test_the_same_key_with_another_body_is_a_409_and_sends_nothing(sandbox, http, plain):
     sender = Sender(sandbox, http, "email")
     await sender.send()
     sender.request = {**sender.request, "subject": "another"}
     assert isinstance(await sender.send(), Unknown)
-    response = await http.post(
+    response = await plain.post(
         f"{sandbox.url}/resend/emails", json=sender.request, headers={**KEY, "Idempotency-Key": sender.reference}
     )
     assert response.status_code == 409
@@ -211,10 +219,10 @@ async def test_two_requests_at_once_with_one_key_send_one_email(sandbox, http):
     assert len(sandbox.effects()) == 1
 
 
-async def test_a_request_without_a_key_is_a_new_email_every_time(sandbox, http):
+async def test_a_request_without_a_key_is_a_new_email_every_time(sandbox, http, plain):
     body = Sender(sandbox, http, "email").request
     for _ in range(2):
-        assert (await http.post(f"{sandbox.url}/resend/emails", json=body, headers=KEY)).status_code == 200
+        assert (await plain.post(f"{sandbox.url}/resend/emails", json=body, headers=KEY)).status_code == 200
     assert len(sandbox.effects()) == 2
 
 
@@ -256,8 +264,8 @@ async def test_a_stopped_sandbox_is_try_later(sandbox, http, action_type):
         ("/resend/emails", b'{"from": "a@example.com", "to": "b", "subject": "c"}', 422),
     ],
 )
-async def test_a_malformed_request_gets_the_providers_complaint(sandbox, http, path, body, status):
-    response = await http.post(sandbox.url + path, content=body, headers=KEY)
+async def test_a_malformed_request_gets_the_providers_complaint(sandbox, path, body, status, plain):
+    response = await plain.post(sandbox.url + path, content=body, headers=KEY)
     assert response.status_code == status
     assert {"message", "detail", "error"} & set(response.json())
     assert sandbox.effects() == []
@@ -271,19 +279,19 @@ async def test_the_record_shows_no_address_but_the_number_a_look_up_needs(sandbo
     assert [line for line in lines if "5550100123" in line and '"bolna"' not in line] == []
 
 
-async def test_the_summary_counts_by_provider_and_kind(sandbox, http):
+async def test_the_summary_counts_by_provider_and_kind(sandbox, http, plain):
     sender = Sender(sandbox, http, "email")
     await sender.send()
     await sender.send()
     await Sender(sandbox, http, "ai_call").send()
-    summary = (await http.get(f"{sandbox.url}/record/summary")).json()
+    summary = (await plain.get(f"{sandbox.url}/record/summary")).json()
     assert summary == {"bolna": {"effect": 1}, "resend": {"effect": 1, "replayed": 1}}
 
 
 @pytest.mark.parametrize("query", ["page_number=0", "page_size=51", "page_size=x", "from=yesterday"])
-async def test_a_list_of_executions_that_cannot_be_made_is_a_400(sandbox, http, query):
-    assert (await http.get(f"{sandbox.url}/bolna/v2/agent/a-1/executions?{query}", headers=KEY)).status_code == 400
+async def test_a_list_of_executions_that_cannot_be_made_is_a_400(sandbox, query, plain):
+    assert (await plain.get(f"{sandbox.url}/bolna/v2/agent/a-1/executions?{query}", headers=KEY)).status_code == 400
 
 
-async def test_an_unknown_execution_is_a_404(sandbox, http):
-    assert (await http.get(f"{sandbox.url}/bolna/executions/{uuid4()}", headers=KEY)).status_code == 404
+async def test_an_unknown_execution_is_a_404(sandbox, plain):
+    assert (await plain.get(f"{sandbox.url}/bolna/executions/{uuid4()}", headers=KEY)).status_code == 404

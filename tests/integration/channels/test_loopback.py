@@ -3,13 +3,14 @@
 import asyncio
 import socket
 import sys
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from uuid import uuid4
 
-import httpx
 import pytest
 
-from engage_pipeline.channels.http import Endpoint, LoopbackOnly, NotLoopback, exchange, open_client
+from engage_pipeline.channels.http import Endpoint, NotLoopback, ProviderClient, exchange, open_client
 from engage_pipeline.channels.protocol import Recipient
 from engage_pipeline.channels.registry import sandbox_channels
 
@@ -69,21 +70,27 @@ async def test_an_address_off_this_machine_is_refused_before_any_socket_or_name(
 LIVE = Endpoint("https://api.example.com", "planted-key", is_live=True)
 
 
+class Beneath:
+    """Stands where the connections are, so that nothing goes out: it keeps the address of each request."""
+
+    def __init__(self):
+        self.seen = []
+
+    @asynccontextmanager
+    async def request(self, method, url, **options):
+        self.seen.append(str(url))
+        yield SimpleNamespace(status=200, raw_headers=(), read=self._body)
+
+    async def _body(self):
+        return b'{"id": "m-1"}'
+
+
 def reached(endpoint, path="/emails", **changes):
     """The address that a request of the endpoint reaches beneath the rule, or what refuses it."""
-    seen = []
-
-    def respond(request):
-        seen.append(str(request.url))
-        return httpx.Response(200, json={"id": "m-1"})
-
-    async def ask():
-        transport = LoopbackOnly(httpx.MockTransport(respond))
-        async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
-            await replace(endpoint, **changes).exchange(client, "POST", path, body={})
-
-    asyncio.run(ask())
-    return seen
+    beneath = Beneath()
+    client = ProviderClient(beneath, exchange_seconds=1)
+    asyncio.run(replace(endpoint, **changes).exchange(client, "POST", path, body={}))
+    return beneath.seen
 
 
 def test_a_live_account_reaches_its_own_host_over_https():

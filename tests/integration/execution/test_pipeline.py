@@ -3,9 +3,9 @@
 import asyncio
 import signal
 
-import httpx
 import pytest
 
+from engage_pipeline.channels.http import ProviderClient
 from engage_pipeline.execution import dispatch as dispatch_module
 from engage_pipeline.execution.dispatch import dispatch_due
 from tests.integration.ledger_world import QUICK, flow_of
@@ -95,14 +95,14 @@ async def test_what_was_answered_is_recorded_before_an_error_of_ours_ends_the_ru
         small_chunks.contact()
     lease = small_chunks.started()
     broken = iter([False, True, False, False])
-    post = httpx.AsyncClient.request
+    post = ProviderClient.request
 
     async def request(*arguments, **options):
         if next(broken):
             raise ZeroDivisionError
         return await post(*arguments, **options)
 
-    monkeypatch.setattr(httpx.AsyncClient, "request", request)
+    monkeypatch.setattr(ProviderClient, "request", request)
     with pytest.raises(ZeroDivisionError):
         await send(small_chunks, lease)
     statuses = small_chunks.statuses()

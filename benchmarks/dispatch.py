@@ -70,7 +70,7 @@ class Bench:
         self.tenant = ensure_tenant(connection, "bench")
         apply_flows(connection, self.tenant, [FLOW])
         self.channel = sandbox_channels(settings.sandbox_url)["email"]
-        self.connections = 2 * settings.chunk_size
+        self.connections = dispatch.CHUNKS_AT_ONCE * settings.chunk_size
 
     def due_batch(self, actions: int) -> Lease:
         """The lease of a batch with so many new e-mails due now."""
@@ -309,7 +309,7 @@ def main() -> None:
     report = {
         "machine": machine,
         "chunk_size": options.chunk_size,
-        "connections": 2 * options.chunk_size,
+        "connections": dispatch.CHUNKS_AT_ONCE * options.chunk_size,
         "summary": summary,
         "rows": results,
     }

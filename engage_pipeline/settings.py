@@ -101,8 +101,8 @@ class Settings(BaseSettings):
     max_attempts: Annotated[int, Field(ge=1)] = 5
     """Runs that may die on one micro-batch or upload before it is marked failed."""
 
-    chunk_size: Annotated[int, Field(ge=1)] = 200
-    """Actions claimed in one transaction; two such chunks are what a crash can leave unresolved at the most."""
+    chunk_size: Annotated[int, Field(ge=1)] = 100
+    """Actions claimed in one transaction; four such chunks are what a crash can leave unresolved at the most."""
 
     send_seconds: Annotated[float, Field(gt=0)] = 10
     """After its claim an action's call must begin within this time, or it is not sent by that run."""

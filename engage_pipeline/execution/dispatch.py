@@ -23,16 +23,20 @@ from engage_pipeline.settings import Settings
 
 Clock = Callable[[], datetime]
 
+CHUNKS_AT_ONCE = 4
+"""Chunks that may be claimed and not yet recorded: what a crash can leave to be looked up. With fewer, connections are
+idle while the ledger is written; two of twice the size come and go in bursts."""
+
 
 def dispatch_client(settings: Settings) -> AbstractAsyncContextManager[ProviderClient]:
-    """The client of one run: a connection for each request of the two chunks that may be in flight.
+    """The client of one run: a connection for each request that may be in flight.
 
     One exchange ends within `request_timeout_seconds`. The parts add up to the whole, because nobody may ask after a
     request that could still be on its way.
     """
     whole = settings.request_timeout_seconds
     return open_client(
-        connections=2 * settings.chunk_size,
+        connections=CHUNKS_AT_ONCE * settings.chunk_size,
         queue_seconds=0.2 * whole,
         connect_seconds=0.2 * whole,
         answer_seconds=0.6 * whole,
@@ -92,7 +96,7 @@ class _Run:
     """One pass over a batch. The ledger is written by one statement at a time, while calls are in flight.
 
     Claims go before records, so that the calls of the next chunk are on their way while this one's answers are stored.
-    At most two chunks are claimed and not yet recorded: what a crash can leave to be looked up.
+    At most `CHUNKS_AT_ONCE` are claimed and not yet recorded.
     """
 
     connection: Connection
@@ -132,7 +136,7 @@ class _Run:
             may_have_more = True
             while True:
                 may_have_more = may_have_more and not self.is_asked_to_end() and self.failure is None
-                if may_have_more and len(self.calls) + len(self.answered) <= self.settings.chunk_size:
+                if may_have_more and self._is_room_for_a_chunk():
                     may_have_more = await self._claim()
                 elif self._is_time_to_record():
                     await self._record()
@@ -183,12 +187,15 @@ class _Run:
             record_answers, self.connection, self.lease, self.channel, answers, self.settings, now=self.clock()
         )
 
+    def _is_room_for_a_chunk(self) -> bool:
+        return len(self.calls) + len(self.answered) <= (CHUNKS_AT_ONCE - 1) * self.settings.chunk_size
+
     def _is_time_to_record(self) -> bool:
         """A record costs nearly the same for many answers as for one, so it waits for more, but not for long."""
         return bool(self.answered) and (self._are_many() or not self.calls or time.monotonic() >= self.record_by)
 
     def _are_many(self) -> bool:
-        return len(self.answered) >= self.settings.chunk_size / 2
+        return len(self.answered) >= self.settings.chunk_size
 
     async def _wait(self) -> None:
         """Until there are many answers, or some have waited long enough, or no call is left."""

@@ -50,7 +50,7 @@ class Routed(World):
 @pytest.fixture
 def world(database, connection, sandbox, tmp_path):
     settings = Settings(
-        home=tmp_path, database_url=database, sandbox_url=sandbox.url, request_timeout_seconds=2, chunk_size=10
+        home=tmp_path, database_url=database, sandbox_url=sandbox.url, request_timeout_seconds=2, chunk_size=5
     )
     return Routed(database, connection, sandbox, settings)
 
@@ -79,7 +79,7 @@ async def test_a_refused_template_stops_without_burning_through_the_list(world, 
         world.contact()
     await world.settle()
     assert set(world.statuses()) == {"pending"}
-    # What was claimed before the first answer was recorded: two chunks at the most.
+    # What was claimed before the first answer was recorded: four chunks at the most.
     assert 0 < world.requests() <= 20
     assert world.stopped() == [("unapproved", WORDS)]
     assert len(alarms(world.connection, "whatsapp_message")) == 1

@@ -90,7 +90,7 @@ bench-latency: $(READY)
 	@$(BIN)/python -m benchmarks.latency
 
 soak: $(READY)
-	@$(BIN)/python -m pytest -m soak tests
+	@$(BIN)/python -m pytest -m soak --timeout 0 tests
 
 stop: $(READY)
 	@$(BIN)/engage db stop

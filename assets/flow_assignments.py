@@ -26,7 +26,7 @@ def flow_assignments(engage: EngageResource, micro_batch: MicroBatchRun) -> dg.M
     if micro_batch.lease is None:
         return dg.MaterializeResult(metadata={"superseded": True})
     with nothing_personal():
-        assigned = assign_batch(engage.url, micro_batch.lease)
+        assigned = assign_batch(engage.url, micro_batch.lease, idle_seconds=engage.settings.lease_seconds)
     matched = [each for each in assigned if each.reason == "matched"]
     return dg.MaterializeResult(
         metadata={

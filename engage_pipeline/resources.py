@@ -32,7 +32,9 @@ class EngageResource(dg.ConfigurableResource[Any]):
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """A connection, closed at the end."""
-        with connect(self.url, application_name="engage dagster") as connection:
+        with connect(
+            self.url, application_name="engage dagster", idle_seconds=self.settings.lease_seconds
+        ) as connection:
             yield connection
 
 

@@ -14,6 +14,10 @@ Connection = psycopg.Connection[TupleRow]
 
 DAGSTER_SCHEMA = "dagster"
 
+IDLE_SECONDS = 60
+"""How long a transaction may wait for its client. Of a process that is frozen, or whose machine is gone, the server
+would keep the locks for ever, and one of them may be on the budget of a whole channel."""
+
 
 def database_url(settings: Settings) -> str:
     """The `postgresql://` URL of the operational store; starts the embedded server when no URL is set."""
@@ -39,10 +43,15 @@ def sqlalchemy_url(url: str) -> str:
 
 
 @contextmanager
-def connect(url: str, *, application_name: str = "engage") -> Iterator[Connection]:
-    """A psycopg connection, closed at the end; each `with connection.transaction()` is one commit, UTC throughout."""
+def connect(url: str, *, application_name: str = "engage", idle_seconds: float = IDLE_SECONDS) -> Iterator[Connection]:
+    """A psycopg connection, closed at the end; each `with connection.transaction()` is one commit, UTC throughout.
+
+    Args:
+        idle_seconds: how long a transaction may wait for its next statement before the server ends it.
+    """
+    options = f"-c TimeZone=UTC -c idle_in_transaction_session_timeout={round(idle_seconds * 1000)}"
     connection = psycopg.connect(
-        url, autocommit=True, application_name=application_name, options="-c TimeZone=UTC", connect_timeout=10
+        url, autocommit=True, application_name=application_name, options=options, connect_timeout=10
     )
     try:
         yield connection

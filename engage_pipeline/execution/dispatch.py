@@ -83,7 +83,9 @@ async def dispatch_due(
         # Measured, the collector took a quarter of the processor time of a pass.
         no_garbage_collection(),
         put_off_termination() as is_asked_to_end,
-        connect(url, application_name=f"engage {channel.action_type}") as connection,
+        connect(
+            url, application_name=f"engage {channel.action_type}", idle_seconds=settings.lease_seconds
+        ) as connection,
     ):
         run = _Run(connection, lease, channel, client, settings, clock, is_asked_to_end)
         await run.look_up_lost()

@@ -30,6 +30,9 @@ from engage_pipeline.intake.vectors import CleanBatch
 from engage_pipeline.masking import mask_personal
 from engage_pipeline.settings import Settings
 
+# Between two statements a load reads its file, and a workbook is read whole.
+_READ_SECONDS = 600
+
 HERE = Path(__file__).parent
 
 
@@ -92,7 +95,10 @@ def load_upload(
         LeaseLost: another attempt owns the upload now; nothing was written.
         SuppressionKeyMissing: nobody can tell who was forgotten; nothing was written.
     """
-    with connect(url, application_name="engage intake") as connection, connection.transaction():
+    with (
+        connect(url, application_name="engage intake", idle_seconds=_READ_SECONDS) as connection,
+        connection.transaction(),
+    ):
         load = _Load(connection, lease.work_id, path, tenant, settings, now, on_progress)
         books, facts = load.run()
         lease.hold(connection)

@@ -11,7 +11,7 @@ from uuid import UUID
 import duckdb
 
 from engage_pipeline.database.bulk import arrow_connection, read_table
-from engage_pipeline.database.connections import Connection, connect
+from engage_pipeline.database.connections import IDLE_SECONDS, Connection, connect
 from engage_pipeline.database.leases import Lease
 from engage_pipeline.database.statements import load_statement
 from engage_pipeline.flows.store import enabled_flows, enabled_versions
@@ -36,15 +36,18 @@ class Assignment(NamedTuple):
     reason: str
 
 
-def assign_batch(url: str, lease: Lease) -> list[Assignment]:
+def assign_batch(url: str, lease: Lease, *, idle_seconds: float = IDLE_SECONDS) -> list[Assignment]:
     """Assign every contact of the batch and return what the database then holds, in the order of contact ids.
 
     When the batch was assigned before, these are the assignments of that time, whatever the flows say now.
 
+    Args:
+        idle_seconds: as for `connect`.
+
     Raises:
         LeaseLost: another attempt owns the batch; nothing was written.
     """
-    with connect(url, application_name="engage matching") as connection:
+    with connect(url, application_name="engage matching", idle_seconds=idle_seconds) as connection:
         program = current_program(connection)
         assigned = _assign_contacts(url, lease, program, now=_formed_at(connection, lease))
         with connection.transaction():

@@ -1,8 +1,8 @@
 """A run worker that dies where a test says: it ticks like the daemon and runs batches like the jobs, without Dagster.
 
-Points are counted in the order in which the worker reaches them. At the chosen one it sends itself SIGKILL, which
-nothing in the process can notice. The product knows nothing of this: psycopg and the providers' client are wrapped in
-here alone.
+Points are counted in the order in which the worker reaches them. At the chosen one it sends itself SIGKILL, or SIGSTOP
+to freeze, which nothing in the process can notice. The product knows nothing of this: psycopg and the providers'
+client are wrapped in here alone.
 """
 
 import asyncio
@@ -51,6 +51,7 @@ class Task:
     sandbox_url: str
     settings: Settings
     dies_at: Point | None = None
+    dies_of: signal.Signals = signal.SIGKILL
     is_endless: bool = False
     counts_file: Path | None = None
 
@@ -68,7 +69,7 @@ def _work(task: Task) -> None:
     def reach(kind: str) -> None:
         reached[kind] += 1
         if task.dies_at == Point(kind, reached[kind]):
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), task.dies_of)
 
     _watch_commits(reach)
     _watch_requests(reach)
@@ -79,7 +80,7 @@ def _work(task: Task) -> None:
 
 async def _run_batches(task: Task) -> None:
     kinds: tuple[BatchKind, ...] = ("new_contacts", "due_actions")
-    with connect(task.url) as connection:
+    with connect(task.url, idle_seconds=task.settings.lease_seconds) as connection:
         world = World(task.url, connection, SimpleNamespace(url=task.sandbox_url), settings=task.settings)
         while True:
             batches = [(batch, kind) for kind in kinds for batch in world.tick(kind)]

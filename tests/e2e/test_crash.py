@@ -15,14 +15,16 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psutil
 import pytest
 
 from engage_pipeline.database import embedded
-from engage_pipeline.database.connections import connect
+from engage_pipeline.database.connections import IDLE_SECONDS, connect
 from engage_pipeline.database.migrate import migrate
 from tests.e2e.crash_worker import POINTS, Point, Task, start
 from tests.e2e.test_demo import Demo
@@ -89,6 +91,17 @@ def say(capsys: pytest.CaptureFixture[str], text: str) -> None:
 
 def task(world: World, **details: object) -> Task:
     return Task(world.url, world.sandbox.url, world.settings, **details)  # type: ignore[arg-type]
+
+
+@contextmanager
+def started(task: Task) -> Iterator[BaseProcess]:
+    """A worker that does not outlive the block: one that is frozen would keep the tests from ending."""
+    worker = start(task)
+    try:
+        yield worker
+    finally:
+        worker.kill()
+        worker.join(JOIN_SECONDS)
 
 
 def leads(world: World, count: int) -> None:
@@ -178,24 +191,53 @@ async def test_a_replayed_tick_and_a_second_run_of_a_batch_do_nothing(crashing):
 
 
 async def test_a_worker_frozen_past_its_lease_writes_and_sends_nothing_when_it_thaws(crashing, capsys):
+    crashing.settings = SETTINGS.model_copy(update={"lease_seconds": 2})
     crashing.sandbox.behave(latency_ms=300)
     leads(crashing, 6)
-    worker = start(task(crashing))
-    frozen = psutil.Process(worker.pid)
-    deadline = time.monotonic() + JOIN_SECONDS
-    while crashing.statuses().count("sending") < 4:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
-    frozen.suspend()
-    await asyncio.sleep(SETTINGS.send_seconds + 0.1)
-    crashing.sandbox.behave(latency_ms=0)
-    before = await recover(crashing)
-    frozen.resume()
-    worker.join(JOIN_SECONDS)
-    assert worker.exitcode == 1, "it noticed that its lease was lost"
+    with started(task(crashing)) as worker:
+        frozen = psutil.Process(worker.pid)
+        deadline = time.monotonic() + JOIN_SECONDS
+        while crashing.statuses().count("sending") < 4:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.005)
+        frozen.suspend()
+        await asyncio.sleep(SETTINGS.send_seconds + 0.1)
+        crashing.sandbox.behave(latency_ms=0)
+        before = await recover(crashing)
+        frozen.resume()
+        worker.join(JOIN_SECONDS)
+        assert worker.exitcode == 1, "it noticed that its lease was lost"
     after = judge(crashing)
     say(capsys, f"frozen and thawed: {after}")
     assert after == before
+
+
+@pytest.mark.parametrize("moments", [4, pytest.param(30, marks=pytest.mark.soak)])
+async def test_a_worker_frozen_inside_a_transaction_keeps_its_locks_no_longer_than_its_lease(
+    crashing, tmp_path, capsys, moments
+):
+    crashing.settings = SETTINGS.model_copy(update={"lease_seconds": 1})
+    counts_file = tmp_path / "counts.json"
+    leads(crashing, 3)
+    start(task(crashing, counts_file=counts_file)).join(JOIN_SECONDS)
+    commits = json.loads(counts_file.read_text())["before commit"]
+    for moment in range(moments):
+        leads(crashing, 3)
+        point = Point("before commit", 1 + moment * (commits - 1) // moments)
+        with started(task(crashing, dies_at=point, dies_of=signal.SIGSTOP)) as worker:
+            frozen = psutil.Process(worker.pid)
+            deadline = time.monotonic() + JOIN_SECONDS
+            while frozen.status() != psutil.STATUS_STOPPED:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.005)
+            began = time.monotonic()
+            before = await recover(crashing)
+            assert time.monotonic() - began < IDLE_SECONDS / 2
+            frozen.resume()
+            worker.join(JOIN_SECONDS)
+            assert worker.exitcode == 1, "it noticed that its transaction was ended"
+        assert judge(crashing) == before
+    say(capsys, f"frozen inside {moments} transactions of {commits}: {before}")
 
 
 @pytest.fixture

@@ -188,7 +188,7 @@ class World:
 
     def start(self, lease: Lease, *, now: datetime | None = None) -> None:
         """The first two steps of a run: match, start executions."""
-        assign_batch(self.url, lease)
+        assign_batch(self.url, lease, idle_seconds=self.settings.lease_seconds)
         start_executions(self.connection, lease, now=now or utc_now())
 
     def channel(self, action_type: str) -> Channel:

@@ -20,7 +20,9 @@ def serve(settings: Settings) -> None:
         ApiRoleUnreachable, UnsafeApiRole: the role of the API is not as it must be.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # They write down every request, the pool twice.
+    for name in ("httpx", "psycopg.pool"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     url = database_url(settings)
     server = api_server(settings, url)
     # Before the server is up, so that what is wrong is said in words and not in its log.

@@ -11,6 +11,7 @@ from functools import cached_property
 from uuid import UUID
 
 import psycopg
+from psycopg.sql import SQL, Literal
 from psycopg_pool import ConnectionPool
 
 from engage_pipeline.api.errors import ApiRoleUnreachable, NoSuchTenant
@@ -86,9 +87,13 @@ class TenantDatabase:
 
     @contextmanager
     def session(self, user_id: UUID, *, read_only: bool = False) -> Iterator[Session]:
-        """One transaction of the tenant, committed at the end and rolled back after an error."""
+        """One transaction of the tenant, committed at the end and rolled back after an error, both by the pool."""
         with self.pool.connection() as connection:
-            connection.read_only = read_only
-            with connection.transaction():
-                connection.execute("select set_config('engage.tenant', %s, true)", [str(user_id)])
-                yield Session(connection, user_id, self._url, self._statement_seconds)
+            # One round trip for both, which only text without parameters can have, and only while it is not prepared.
+            connection.execute(
+                SQL("begin {}; select set_config('engage.tenant', {}, true)").format(
+                    SQL("read only" if read_only else "read write"), Literal(str(user_id))
+                ),
+                prepare=False,
+            )
+            yield Session(connection, user_id, self._url, self._statement_seconds)

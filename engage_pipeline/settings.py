@@ -122,8 +122,9 @@ class Settings(BaseSettings):
     max_send_attempts_email: Annotated[int, Field(ge=0)] = 0
     """The same for e-mails; 0: as above."""
 
-    sensor_wait_seconds: Annotated[float, Field(ge=0, le=30)] = 4.5
-    """How long a sensor tick waits for work to be announced; Dagster begins one every five seconds."""
+    sensor_wait_seconds: Annotated[float, Field(ge=0, le=30)] = 9
+    """How long a sensor tick waits for work to be announced. Dagster begins one every five seconds, unless the last one
+    still waits; somewhat less than a multiple of five leaves the least time between two."""
 
     upload_settle_seconds: Annotated[float, Field(ge=0)] = 2
     """A file in the inbox must have been left alone this long: whoever copies it there may still be writing."""

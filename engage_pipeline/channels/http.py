@@ -5,8 +5,9 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from ipaddress import ip_address
+from ssl import SSLContext
 from typing import Any
 
 import aiohttp
@@ -153,6 +154,12 @@ class Endpoint:
         )
 
 
+@cache
+def _tls() -> SSLContext:
+    # It reads the certificates of all authorities, which takes 15 ms, and a run opens a client for each channel.
+    return httpx.create_ssl_context(trust_env=False)
+
+
 @asynccontextmanager
 async def open_client(
     *, connections: int, queue_seconds: float, connect_seconds: float, answer_seconds: float
@@ -168,7 +175,7 @@ async def open_client(
     connector = aiohttp.TCPConnector(
         limit=connections,
         keepalive_timeout=_KEEPALIVE_SECONDS,
-        ssl=httpx.create_ssl_context(trust_env=False),
+        ssl=_tls(),
     )
     async with aiohttp.ClientSession(
         connector=connector,

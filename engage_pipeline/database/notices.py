@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 from psycopg import sql
 
@@ -11,6 +11,8 @@ from engage_pipeline.database.connections import Connection
 Channel = Literal["lead_uploads", "new_contacts", "due_actions"]
 
 Found = TypeVar("Found")
+
+_END = "end"
 
 
 def await_work(
@@ -35,6 +37,13 @@ def await_work(
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             break
-        for _ in connection.notifies(timeout=max(0.0, min(remaining, pause())), stop_after=1):
-            pass
+        for notice in connection.notifies(timeout=max(0.0, min(remaining, pause())), stop_after=1):
+            if notice.payload == _END:
+                return found
     return found
+
+
+def end_waits(connection: Connection) -> None:
+    """Whoever waits for work stops waiting, because Dagster is about to be stopped and would wait for its ticks."""
+    for channel in get_args(Channel):
+        connection.execute("select pg_notify(%s, %s)", [channel, _END])

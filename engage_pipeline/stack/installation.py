@@ -4,13 +4,14 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
 from urllib.parse import urlsplit
 
 import httpx
+import psycopg
 from filelock import FileLock
 from pydantic import SecretStr
 
@@ -18,8 +19,9 @@ from engage_pipeline.api.tokens import make_local_secret
 from engage_pipeline.channels.http import loopback_url
 from engage_pipeline.channels.registry import PROVIDERS
 from engage_pipeline.database import embedded
-from engage_pipeline.database.connections import dagster_database_url, database_url
+from engage_pipeline.database.connections import connect, dagster_database_url, database_url
 from engage_pipeline.database.migrate import migrate
+from engage_pipeline.database.notices import end_waits
 from engage_pipeline.settings import PROJECT_ROOT, Settings
 from engage_pipeline.stack.errors import PortTaken
 from engage_pipeline.stack.processes import Processes, supervised
@@ -74,7 +76,10 @@ def running(settings: Settings, *, with_ui: bool, with_api: bool = False) -> Ite
                 processes.environment = environment
                 _start_servers(processes, settings, serves="api" if with_api else "webhooks")
             _start_dagster(processes, settings, with_ui=with_ui)
-            yield Installation(settings, url, processes)
+            try:
+                yield Installation(settings, url, processes)
+            finally:
+                _end_waits(url)
         finally:
             processes.stop()
             if not was_running:
@@ -120,42 +125,39 @@ def ports_of_its_own(settings: Settings) -> Iterator[Settings]:
 
 
 def _start_dagster(processes: Processes, settings: Settings, *, with_ui: bool) -> None:
+    port = _free_port()
+    workspace = settings.dagster_home / "workspace.yaml"
+    workspace.write_text(_WORKSPACE.format(port=port))
+    processes.start(
+        "code-server",
+        ["engage_pipeline.stack.code_server", "-m", "engage_pipeline.definitions", "-h", "127.0.0.1", "-p", str(port)],
+        working_directory=PROJECT_ROOT,
+        ready=lambda: not _is_free(port),
+        seconds=60,
+    )
     if with_ui:
+        ui = ["dagster_webserver", "-w", str(workspace), "--host", "127.0.0.1", "--port", str(settings.dagster_port)]
         processes.start(
-            "dagster",
-            [
-                "dagster_dg_cli.cli",
-                "dev",
-                "-w",
-                "workspace.yaml",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                str(settings.dagster_port),
-            ],
+            "dagster-ui",
+            ui,
             working_directory=PROJECT_ROOT,
             ready=lambda: _answers(f"http://127.0.0.1:{settings.dagster_port}/server_info"),
             seconds=120,
         )
-    else:
-        # A code server of its own: one that the daemon itself starts, from workspace.yaml, is replaced every minute.
-        code_server = _free_port()
-        workspace = settings.dagster_home / "workspace.yaml"
-        workspace.write_text(_WORKSPACE.format(port=code_server))
-        processes.start(
-            "code-server",
-            ["dagster", "api", "grpc", "-m", "engage_pipeline.definitions", "-h", "127.0.0.1", "-p", str(code_server)],
-            working_directory=PROJECT_ROOT,
-            ready=lambda: not _is_free(code_server),
-            seconds=60,
-        )
-        processes.start(
-            "dagster",
-            ["dagster._daemon", "run", "-w", str(workspace)],
-            working_directory=PROJECT_ROOT,
-            ready=lambda: True,
-            seconds=60,
-        )
+    # Started last, stopped first: it would begin another tick.
+    processes.start(
+        "dagster",
+        ["dagster._daemon", "run", "-w", str(workspace)],
+        working_directory=PROJECT_ROOT,
+        ready=lambda: True,
+        seconds=60,
+    )
+
+
+def _end_waits(url: str) -> None:
+    # Whatever became of the database, the processes are to be stopped.
+    with suppress(psycopg.OperationalError), connect(url) as connection:
+        end_waits(connection)
 
 
 def _shared_environment(settings: Settings, url: str) -> dict[str, str]:

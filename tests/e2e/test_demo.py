@@ -108,11 +108,12 @@ class Demo:
         return found
 
     def run_workers(self) -> list[psutil.Process]:
-        """The processes in which Dagster runs jobs: children that its code server spawned."""
+        """The processes in which Dagster runs jobs: forked, so with the command line of the server that forks them."""
         workers = []
         for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
-                if "spawn_main" in " ".join(process.cmdline()):
+                parent = process.parent()
+                if parent is not None and is_fork_server(process) and is_fork_server(parent):
                     workers.append(process)
         return workers
 
@@ -138,6 +139,10 @@ def is_loopback(ip: str) -> bool:
     address = ip_address(ip)
     # gRPC listens on IPv6 too and shows 127.0.0.1 as ::ffff:127.0.0.1.
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def is_fork_server(process: psutil.Process) -> bool:
+    return "multiprocessing.forkserver" in " ".join(process.cmdline())
 
 
 def leads(tmp_path: Path, *, rows: int, seed: int = 5) -> Path:

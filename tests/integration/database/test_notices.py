@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from engage_pipeline.database.connections import connect
-from engage_pipeline.database.notices import await_work
+from engage_pipeline.database.notices import await_work, end_waits
 from engage_pipeline.execution.batches import finish_batch, form_batches, seconds_until_due
 from tests.integration.ledger_world import flow_of
 
@@ -29,6 +29,25 @@ def test_a_contact_that_arrives_during_the_wait_ends_it(world):
         waiting = pool.submit(tick)
         world.contact()
         assert len(waiting.result()) == 1
+    assert time.monotonic() - began < 15
+
+
+def test_who_waits_can_be_told_to_end(world):
+    def tick(channel):
+        with connect(world.url) as connection:
+            return await_work(
+                connection, channel, lambda: looked.append(channel) or (), seconds=30, pause=lambda: math.inf
+            )
+
+    looked = []
+    channels = ("lead_uploads", "new_contacts", "due_actions")
+    began = time.monotonic()
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(tick, channel) for channel in channels]
+        while set(looked) < set(channels):
+            time.sleep(0.01)
+        end_waits(world.connection)
+        assert [each.result() for each in waiting] == [(), (), ()]
     assert time.monotonic() - began < 15
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
@@ -78,13 +79,15 @@ def create_api(settings: Settings, url: str) -> FastAPI:
             services.warehouse.close()
             services.counts.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="Engage Pipeline",
         version="1",
         description=_DESCRIPTION,
         openapi_url="/api/openapi.json",
         docs_url="/api/docs",
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url="/api/docs/oauth2-redirect",
+        static_url="/api/docs-files",
         lifespan=lifespan,
         redirect_slashes=False,
     )

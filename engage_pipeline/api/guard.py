@@ -28,8 +28,13 @@ _HEADERS = [
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
 ]
 _POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-# The page that shows the endpoints loads its script from elsewhere.
+# The page that shows the endpoints has a script in it, loads others from here, and nothing from anywhere else.
 _PAGES = ("/api/docs",)
+_POLICY_OF_PAGES = (
+    b"content-security-policy",
+    b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+    b" frame-ancestors 'none'",
+)
 
 
 class Refused(HTTPException):
@@ -124,7 +129,7 @@ class _Answer:
 
     def __init__(self, send: Send, path: str) -> None:
         self._send = send
-        self._headers = _HEADERS if path.startswith(_PAGES) else [*_HEADERS, _POLICY]
+        self._headers = [*_HEADERS, _POLICY_OF_PAGES if path.startswith(_PAGES) else _POLICY]
         self.has_begun = False
         self.status = 500
 

@@ -1,5 +1,6 @@
 """The OpenAPI document is whole, and schemathesis finds no answer that it does not describe."""
 
+import re
 from typing import Any
 
 import hypothesis
@@ -102,10 +103,16 @@ def test_the_examples_of_bodies_fit_their_schemas(api: Api):
                 pytest.fail(f"{name}: {error.message}")
 
 
-def test_documentation_is_served(api: Api):
+def test_documentation_is_served_and_loads_nothing_from_elsewhere(api: Api):
     page = api.client.get("/api/docs")
     assert page.status_code == 200
     assert "/api/openapi.json" in page.text
+    assert "default-src 'self';" in page.headers["content-security-policy"]
+    files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(files) == 3
+    for file in files:
+        assert file.startswith("/")
+        assert api.client.get(file).status_code == 200
 
 
 def test_schemathesis_finds_no_server_error_and_no_answer_that_is_not_described(api: Api):

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from engage_pipeline.database.connections import Connection
@@ -15,6 +16,13 @@ from engage_pipeline.execution.places import flows_of_executions, hours_of_tenan
 from engage_pipeline.execution.steps import LogSoFar, NewLog, final_status, next_logs
 
 _HERE = Path(__file__).parent
+
+
+class _Execution(NamedTuple):
+    execution_id: UUID
+    user_id: UUID
+    flow_id: UUID
+    flow_version: int
 
 
 def advance(
@@ -33,7 +41,7 @@ def advance(
         " contacts.time_zones, contacts.phone_e164 from flow_executions as executions"
         " inner join contacts on contacts.id = executions.contact_id"
         " where executions.id = any(%s) and executions.status in ('pending', 'running')"
-        " order by executions.id for update of executions",
+        " order by executions.id for no key update of executions",
         [list(execution_ids)],
     ).fetchall()
     if not executions:
@@ -42,13 +50,14 @@ def advance(
     flows = flows_of_executions(connection, {(row[1], row[2]) for row in executions})
     tenants = hours_of_tenants(connection, {row[4] for row in executions})
 
-    to_insert: list[tuple[UUID, NewLog]] = []
+    to_insert: list[tuple[_Execution, NewLog]] = []
     running: list[UUID] = []
     ended: list[tuple[UUID, str]] = []
     for execution_id, flow_id, version, status, user_id, zones, phone_e164 in executions:
         flow, so_far = flows[flow_id, version], logs[execution_id]
         following = next_logs(flow, so_far, now=now, place=tenants[user_id].place(zones, phone_e164))
-        to_insert.extend((execution_id, log) for log in following)
+        execution = _Execution(execution_id, user_id, flow_id, version)
+        to_insert.extend((execution, log) for log in following)
         if following and following[-1].status == "pending":
             # A wait has begun the moment it is written; a call begins when it is marked sending.
             if status == "pending" and following[-1].action_type == "wait":
@@ -97,14 +106,17 @@ def _logs_of(connection: Connection, execution_ids: list[UUID]) -> dict[UUID, li
 
 
 def _insert_logs(
-    connection: Connection, logs: list[tuple[UUID, NewLog]], *, now: datetime, micro_batch_id: UUID | None
+    connection: Connection, logs: list[tuple[_Execution, NewLog]], *, now: datetime, micro_batch_id: UUID | None
 ) -> None:
     if not logs:
         return
     connection.execute(
         load_statement(_HERE, "insert_logs"),
         {
-            "execution_ids": [execution_id for execution_id, _ in logs],
+            "execution_ids": [execution.execution_id for execution, _ in logs],
+            "user_ids": [execution.user_id for execution, _ in logs],
+            "flow_ids": [execution.flow_id for execution, _ in logs],
+            "flow_versions": [execution.flow_version for execution, _ in logs],
             "action_orders": [log.action_order for _, log in logs],
             "action_types": [log.action_type for _, log in logs],
             "statuses": [log.status for _, log in logs],

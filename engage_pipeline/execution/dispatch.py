@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from engage_pipeline.channels.answers import Answer, TryLater, Unknown
 from engage_pipeline.channels.http import ProviderClient, open_client
@@ -79,15 +80,15 @@ async def dispatch_due(
     Raises:
         LeaseLost: another attempt owns the batch; nothing more is written or sent.
     """
+    name = f"engage {channel.action_type}"
     with (
         # Measured, the collector took a quarter of the processor time of a pass.
         no_garbage_collection(),
         put_off_termination() as is_asked_to_end,
-        connect(
-            url, application_name=f"engage {channel.action_type}", idle_seconds=settings.lease_seconds
-        ) as connection,
+        connect(url, application_name=name, idle_seconds=settings.lease_seconds) as for_claims,
+        connect(url, application_name=name, idle_seconds=settings.lease_seconds) as for_records,
     ):
-        run = _Run(connection, lease, channel, client, settings, clock, is_asked_to_end)
+        run = _Run(for_claims, for_records, lease, channel, client, settings, clock, is_asked_to_end)
         await run.look_up_lost()
         await run.send_due()
         return run.report
@@ -95,13 +96,14 @@ async def dispatch_due(
 
 @dataclass
 class _Run:
-    """One pass over a batch. The ledger is written by one statement at a time, while calls are in flight.
+    """One pass over a batch: the next chunk is claimed, and this one's answers are recorded, while calls are in flight.
 
-    Claims go before records, so that the calls of the next chunk are on their way while this one's answers are stored.
-    At most `CHUNKS_AT_ONCE` are claimed and not yet recorded.
+    At most `CHUNKS_AT_ONCE` are claimed and not yet recorded, and no chunk is claimed while half of one waits for the
+    moments that its account's rate gives it: what is claimed and was never sent is looked up after a crash, too.
     """
 
-    connection: Connection
+    for_claims: Connection
+    for_records: Connection
     lease: Lease
     channel: Channel
     client: Client
@@ -109,8 +111,13 @@ class _Run:
     clock: Clock
     is_asked_to_end: Callable[[], bool]
     report: DispatchReport = field(default_factory=DispatchReport)
+    is_more_due: bool = True
+    claiming: asyncio.Task[None] | None = None
+    recording: asyncio.Task[None] | None = None
     calls: set[asyncio.Task[None]] = field(default_factory=set)
+    waiting_count: int = 0
     answered: list[tuple[Intent, Answer]] = field(default_factory=list)
+    recorded_now_count: int = 0
     record_by: float = 0.0
     failure: BaseException | None = None
     something_to_do: asyncio.Event = field(default_factory=asyncio.Event)
@@ -118,7 +125,7 @@ class _Run:
     async def look_up_lost(self) -> None:
         while not self.is_asked_to_end():
             lost = await asyncio.to_thread(
-                select_lost, self.connection, self.lease, self.channel, self.settings, now=self.clock()
+                select_lost, self.for_records, self.lease, self.channel, self.settings, now=self.clock()
             )
             if not lost:
                 return
@@ -126,7 +133,7 @@ class _Run:
             self.report.looked_up_count += len(lost)
             self.report.statuses += await asyncio.to_thread(
                 record_look_ups,
-                self.connection,
+                self.for_records,
                 self.lease,
                 self.channel,
                 list(zip(lost, found, strict=True)),
@@ -135,41 +142,61 @@ class _Run:
 
     async def send_due(self) -> None:
         try:
-            may_have_more = True
-            while True:
-                may_have_more = may_have_more and not self.is_asked_to_end() and self.failure is None
-                if may_have_more and self._is_room_for_a_chunk():
-                    may_have_more = await self._claim()
-                elif self._is_time_to_record():
-                    await self._record()
-                    may_have_more = True  # what follows an action may be due at once on the same channel
-                elif self.calls:
-                    await self._wait()
-                elif self.failure is not None:
-                    raise self.failure
-                else:
-                    return
+            while self._goes_on():
+                await self._wait()
+            if self.failure is not None:
+                raise self.failure
         finally:
             for call in self.calls:
                 call.cancel()
-            await asyncio.gather(*self.calls, return_exceptions=True)
+            # A statement under way cannot be cancelled, and it uses a connection.
+            steps = [step for step in (self.claiming, self.recording) if step is not None]
+            await asyncio.gather(*self.calls, *steps, return_exceptions=True)
 
-    async def _claim(self) -> bool:
-        """Claim a chunk and begin its calls. False when nothing is due."""
+    def _goes_on(self) -> bool:
+        """Begin what can begin now. False when nothing is under way any more.
+
+        Raises what a claim or a record has raised.
+        """
+        if self.claiming is not None and self.claiming.done():
+            self.claiming.result()
+            self.claiming = None
+        if self.recording is not None and self.recording.done():
+            self.recording.result()
+            self.recording = None
+        if self.claiming is None and self._may_claim():
+            self.claiming = self._begin(self._claim())
+        if self.recording is None and self._is_time_to_record():
+            self.recording = self._begin(self._record())
+        return bool(self.calls) or self.claiming is not None or self.recording is not None
+
+    def _begin(self, step: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(step)
+        task.add_done_callback(lambda _: self.something_to_do.set())
+        return task
+
+    async def _claim(self) -> None:
+        """Claim a chunk and begin its calls."""
+        # Before the claim looks: what is recorded meanwhile may bring something that it does not see.
+        self.is_more_due = False
         claim = await asyncio.to_thread(
-            claim_due, self.connection, self.lease, self.channel, self.settings, now=self.clock()
+            claim_due, self.for_claims, self.lease, self.channel, self.settings, now=self.clock()
         )
+        self.is_more_due = self.is_more_due or claim.row_count > 0
         self.report.skipped += claim.skipped
         self.report.deferred_count += claim.deferred_count
+        self.waiting_count += len(claim.intents)
         for intent in claim.intents:
             call = asyncio.create_task(self._call(intent))
             self.calls.add(call)
             call.add_done_callback(self._ended)
-        return claim.row_count > 0
 
     async def _call(self, intent: Intent) -> None:
         if intent.begins_after_seconds:
             await asyncio.sleep(intent.begins_after_seconds)
+        self.waiting_count -= 1
+        if self.waiting_count == self._most_waiting():
+            self.something_to_do.set()
         answer = await _send(self.channel, self.client, intent, self.settings, self.clock)
         if not self.answered:
             self.record_by = time.monotonic() + _LONGEST_UNRECORDED_SECONDS
@@ -185,12 +212,25 @@ class _Run:
 
     async def _record(self) -> None:
         answers, self.answered = self.answered, []
+        self.recorded_now_count = len(answers)
         self.report.statuses += await asyncio.to_thread(
-            record_answers, self.connection, self.lease, self.channel, answers, self.settings, now=self.clock()
+            record_answers, self.for_records, self.lease, self.channel, answers, self.settings, now=self.clock()
+        )
+        self.recorded_now_count = 0
+        self.is_more_due = True  # what follows an action may be due at once on the same channel
+
+    def _may_claim(self) -> bool:
+        unrecorded_count = len(self.calls) + len(self.answered) + self.recorded_now_count
+        return (
+            self.is_more_due
+            and self.failure is None
+            and self.waiting_count <= self._most_waiting()
+            and unrecorded_count <= (CHUNKS_AT_ONCE - 1) * self.settings.chunk_size
+            and not self.is_asked_to_end()
         )
 
-    def _is_room_for_a_chunk(self) -> bool:
-        return len(self.calls) + len(self.answered) <= (CHUNKS_AT_ONCE - 1) * self.settings.chunk_size
+    def _most_waiting(self) -> int:
+        return self.settings.chunk_size // 2
 
     def _is_time_to_record(self) -> bool:
         """A record costs nearly the same for many answers as for one, so it waits for more, but not for long."""
@@ -200,9 +240,10 @@ class _Run:
         return len(self.answered) >= self.settings.chunk_size
 
     async def _wait(self) -> None:
-        """Until there are many answers, or some have waited long enough, or no call is left."""
+        """Until a claim or a record has ended, there are many answers or some that waited long, or no call is left."""
         self.something_to_do.clear()
-        seconds = max(0.0, self.record_by - time.monotonic()) if self.answered else None
+        is_due_by = bool(self.answered) and self.recording is None
+        seconds = max(0.0, self.record_by - time.monotonic()) if is_due_by else None
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.something_to_do.wait(), seconds)
 

@@ -15,7 +15,7 @@ insert into flow_action_logs (
 )
 select
     new.execution_id,
-    executions.user_id,
+    new.user_id,
     actions.id,
     new.action_order,
     new.action_type,
@@ -28,6 +28,9 @@ select
     case when new.status = 'pending' then %(micro_batch_id)s::uuid end
 from unnest(
     %(execution_ids)b::uuid[],
+    %(user_ids)b::uuid[],
+    %(flow_ids)b::uuid[],
+    %(flow_versions)s::int[],
     %(action_orders)s::int[],
     %(action_types)b::text[],
     %(statuses)b::text[],
@@ -36,13 +39,22 @@ from unnest(
     %(timeouts)s::int[],
     %(awaits_reading)s::boolean[]
 ) as new (
-    execution_id, action_order, action_type, status, due_at, skip_reason, outcome_timeout_minutes, awaits_reading
+    execution_id,
+    user_id,
+    flow_id,
+    flow_version,
+    action_order,
+    action_type,
+    status,
+    due_at,
+    skip_reason,
+    outcome_timeout_minutes,
+    awaits_reading
 )
-inner join flow_executions as executions on new.execution_id = executions.id
-inner join auto_engagement_flows as flows on executions.flow_id = flows.id
+inner join auto_engagement_flows as flows on new.flow_id = flows.id
 -- The actions table holds the current version only; a log of an older one stands without an action id.
 left join flow_actions as actions
-    on executions.flow_id = actions.flow_id
+    on new.flow_id = actions.flow_id
     and new.action_order = actions.action_order
-    and executions.flow_version = flows.version
+    and new.flow_version = flows.version
 on conflict (execution_id, action_order) do nothing

@@ -172,6 +172,7 @@ def _record(
             load_statement(_HERE, "record_answers"),
             {
                 "action_log_ids": [intent.action_log_id for intent, _ in verdicts],
+                "execution_ids": [intent.execution_id for intent, _ in verdicts],
                 "statuses": [verdict.status for _, verdict in verdicts],
                 "provider_message_ids": [verdict.provider_message_id for _, verdict in verdicts],
                 "outcomes": [verdict.outcome for _, verdict in verdicts],

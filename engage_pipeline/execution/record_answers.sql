@@ -1,25 +1,26 @@
 -- record_answers: sending -> sent | success | failed | unknown, back to pending (nothing was sent), or still sending (to be asked
 -- about). A final status has no due_at; the log leaves its batch in every case. What was put off in an execution that was
 -- cancelled meanwhile is skipped: nobody will send it. Executions are locked before their logs, as in select_due_logs.
+-- Of them only the ended ones are looked at again: a join with all would compare each with each.
 -- `is true` keeps the status from serving as a way in: the index of what is in flight is full of dead entries meanwhile.
 with held as (
     select
         id,
         status in ('pending', 'running') as is_open
     from flow_executions
-    where
-        id in (
-            select logs.execution_id
-            from flow_action_logs as logs
-            where logs.id = any(%(action_log_ids)b::uuid[])
-        )
+    where id = any(%(execution_ids)b::uuid[])
     order by id
     for no key update
 ),
 
+ended as materialized (
+    select coalesce(array_agg(id) filter (where not is_open), '{}') as ids
+    from held
+),
+
 answers as (
     select
-        logs.id as action_log_id,
+        given.action_log_id,
         case when is_moot then 'skipped' else given.status end as status,
         case when is_moot then 'cancelled' end as skip_reason,
         case when not is_moot then given.due_at end as due_at,
@@ -29,16 +30,18 @@ answers as (
         given.result_data
     from unnest(
         %(action_log_ids)b::uuid[],
+        %(execution_ids)b::uuid[],
         %(statuses)b::text[],
         %(provider_message_ids)b::text[],
         %(outcomes)b::text[],
         %(error_messages)b::text[],
         %(results)b::jsonb[],
         %(due_ats)s::timestamptz[]
-    ) as given (action_log_id, status, provider_message_id, outcome, error_message, result_data, due_at)
-    inner join flow_action_logs as logs on given.action_log_id = logs.id
-    inner join held on logs.execution_id = held.id
-    cross join lateral (select given.status = 'pending' and not held.is_open as is_moot) as verdicts
+    ) as given (
+        action_log_id, execution_id, status, provider_message_id, outcome, error_message, result_data, due_at
+    )
+    cross join ended
+    cross join lateral (select given.status = 'pending' and given.execution_id = any(ended.ids) as is_moot) as verdicts
 )
 
 update flow_action_logs as logs

@@ -75,6 +75,20 @@ def test_later_claims_go_on_where_the_last_one_ended(world):
     )
 
 
+async def test_no_chunk_is_claimed_long_before_the_account_may_send_it(world):
+    """What is claimed and was not sent is unknown after a crash."""
+    world.settings = world.settings.model_copy(update={"chunk_size": 10})
+    world.budget(requests_per_second=40)
+    run = asyncio.create_task(world.dispatch(world.due(40), channels=["email"]))
+    most = 0
+    while not run.done():
+        most = max(most, world.statuses().count("sending"))
+        await asyncio.sleep(0.005)
+    await run
+    assert "pending" not in world.statuses()
+    assert 10 <= most <= 25
+
+
 def test_two_runs_at_once_do_not_overspend(world):
     world.budget(requests_per_second=1)
     first = world.due(20)

@@ -40,8 +40,9 @@ def variable_values(
 
 def one_line(text: str, longest: int) -> str:
     """`text` without line breaks and other unprintable characters, cut to `longest` characters."""
-    printable = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(printable.split())[:longest].strip()
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(text.split())[:longest].strip()
 
 
 def _value(recipient: Recipient, name: str) -> Any:

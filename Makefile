@@ -11,7 +11,7 @@ CONTACTS ?= 1000000
 
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test lint check bench-analytics bench-api bench-intake bench-match bench-webhooks bench-dispatch
-.PHONY: bench-latency soak lock stop clean
+.PHONY: bench-latency bench-simulate soak lock stop clean
 
 help:
 	@echo "make demo [FILE=leads.csv] [REGION=US]  the whole pipeline once, on generated leads or a file of yours"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-webhooks                     events of providers taken, stored and applied"
 	@echo "make bench-match                        contacts matched per second, beside six peers and a floor"
 	@echo "make bench-dispatch                     actions sent per second, beside a bare loop and a worker that goes row by row"
+	@echo "make bench-simulate                     seconds to forecast 100,000 contacts, beside loading them"
 	@echo "make bench-latency                      seconds from a new lead to the request at the provider, on an idle system"
 	@echo "make soak                               the long crash and load suites"
 	@echo "make bench-analytics [LOGS=10000000]    how fast the warehouse is built, refreshed and asked, beside PostgreSQL"
@@ -88,6 +89,9 @@ bench-dispatch: $(READY)
 
 bench-latency: $(READY)
 	@$(BIN)/python -m benchmarks.latency
+
+bench-simulate: $(READY)
+	@$(BIN)/python -m benchmarks.simulate
 
 soak: $(READY)
 	@$(BIN)/python -m pytest -m soak --timeout 0 tests

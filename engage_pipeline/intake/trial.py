@@ -41,6 +41,6 @@ def trial_load(
         books = load_within(connection, upload_id, path=path, tenant=tenant, settings=settings, now=now)
         if books.status != "loaded":
             raise NothingToTry(path.name, books.refusal_reason)
-        # Nobody else makes statistics of rows that are not committed, and without them whoever reads them takes minutes.
+        # Nobody else makes statistics of rows that are not committed, and without them reading them takes minutes.
         connection.execute("analyze contacts, suppressions")
         yield books

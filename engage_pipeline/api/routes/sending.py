@@ -1,4 +1,4 @@
-"""Sending stopped and let go on, and micro-batches that failed."""
+"""Sending stopped and let go on, of everything or of one template, and micro-batches that failed."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from engage_pipeline.accounts.stopped import list_stopped, resume_templates
 from engage_pipeline.api.answers import Answer
 from engage_pipeline.api.callers import AdminPosting, Viewer
 from engage_pipeline.api.problems import answers
@@ -25,6 +26,12 @@ _PAUSE: dict[str, Any] = {
     "is_for_every_tenant": False,
     "reason": "wrong script",
     "created_at": "2026-05-01T09:30:00Z",
+}
+_STOP: dict[str, Any] = {
+    "channel": "whatsapp_message",
+    "template_id": "welcome",
+    "reason": "132001: the template does not exist in this language",
+    "stopped_at": "2026-05-01T09:30:00Z",
 }
 _BATCH: dict[str, Any] = {
     "id": "0199d3a0-5a5e-7c3e-8f5b-2f1f0c6f6d77",
@@ -80,6 +87,38 @@ class ResumeIn(BaseModel):
     channel: Channel | None = Field(default=None, description="Null: the one for every channel.")
 
 
+class StoppedTemplateOut(BaseModel):
+    """A template that its provider refuses whoever it is for."""
+
+    model_config = _example(_STOP)
+
+    channel: Channel
+    template_id: str = Field(description="What actions call it.")
+    reason: str = Field(description="What must be mended at the provider.")
+    stopped_at: datetime
+
+
+class StoppedTemplates(BaseModel):
+    """The tenant's stopped templates. Nothing is sent with them, and what is due waits."""
+
+    model_config = _example({"items": [_STOP]})
+
+    items: list[StoppedTemplateOut]
+
+
+class TemplateResumed(BaseModel):
+    """Which template is mended."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"template_id": "welcome", "channel": "whatsapp_message"}]},
+    )
+
+    template_id: Annotated[str, StringConstraints(min_length=1, max_length=500), BeforeValidator(storable)]
+    channel: Channel | None = Field(default=None, description="Null: on every channel.")
+
+
 class BatchOut(BaseModel):
     """A micro-batch that holds something of the tenant."""
 
@@ -130,6 +169,31 @@ def resume(caller: AdminPosting, what: ResumeIn | None = None) -> Response:
     return caller.write(work)
 
 
+@router.get(
+    "/stopped-templates",
+    response_model=StoppedTemplates,
+    responses=answers(401, 403, 429, 503),
+    summary="Which templates are stopped?",
+)
+def stopped_templates(caller: Viewer) -> Response:
+    """Templates that a provider refuses whoever they are for, and what must be mended there."""
+    with caller.read() as session:
+        return _stopped(session).response()
+
+
+@router.post(
+    "/stopped-templates/resume", response_model=StoppedTemplates, responses=_POSTED, summary="Send with it again"
+)
+def resume_template(caller: AdminPosting, what: TemplateResumed) -> Response:
+    """Send again with a template that is mended at its provider: what waited is due. The answer is what is stopped still."""
+
+    def work(session: Session) -> Answer:
+        resume_templates(session.connection, session.user_id, template_id=what.template_id, channel=what.channel)
+        return _stopped(session)
+
+    return caller.write(work)
+
+
 @router.get("/batches", response_model=Batches, responses=answers(401, 403, 429, 503), summary="List micro-batches")
 def batches(caller: Viewer) -> Response:
     """Micro-batches with something of the tenant that are waiting, running or failed, the oldest first."""
@@ -156,6 +220,13 @@ def retry(caller: AdminPosting, batch_id: UUID) -> Response:
         return Answer.of(find_batch(session.connection, batch_id, user_id=session.user_id))
 
     return caller.write(work)
+
+
+def _stopped(session: Session) -> Answer:
+    stops = list_stopped(session.connection, session.user_id)
+    return Answer.of(
+        {"items": [{name: getattr(stop, name) for name in StoppedTemplateOut.model_fields} for stop in stops]}
+    )
 
 
 def _pauses(session: Session) -> Answer:

@@ -63,6 +63,26 @@ def test_sending_is_paused_and_resumed_by_an_admin(api: Api):
     assert api.post("/api/resume", {"channel": "ai_call"}).json()["items"] == []
 
 
+def test_a_stopped_template_is_seen_and_resumed_by_an_admin(api: Api):
+    for tenant in ("acme", "other"):
+        api.connection.execute(
+            "insert into stopped_templates (user_id, channel, template_id, reason, stopped_at)"
+            " values (%s, 'email', 'welcome', 'it is gone', now())",
+            [api.tenant(tenant).user_id],
+        )
+    execution_id = api.new_execution(api.new_flow("Flow", 1), api.new_contact("ada@example.com"))
+    api.connection.execute("update flow_action_logs set is_parked = true where execution_id = %s", [execution_id])
+    (stop,) = api.get("/api/stopped-templates", role="viewer").json()["items"]
+    assert (stop["channel"], stop["template_id"], stop["reason"]) == ("email", "welcome", "it is gone")
+    assert api.post("/api/stopped-templates/resume", {"template_id": "welcome"}, role="editor").status_code == 403
+    assert api.post("/api/stopped-templates/resume", {"template_id": "another"}).json()["items"] == [stop]
+    assert api.post("/api/stopped-templates/resume", {"template_id": "welcome"}).json() == {"items": []}
+    left = api.connection.execute("select user_id from stopped_templates").fetchall()
+    assert left == [(api.tenant("other").user_id,)]
+    parked = api.connection.execute("select bool_or(is_parked) from flow_action_logs").fetchone()
+    assert parked == (False,)
+
+
 def test_a_pause_of_the_whole_installation_is_seen_and_cannot_be_taken_off(api: Api):
     pause(api.connection, None, None, reason="maintenance")
     shown = api.post("/api/resume").json()["items"]

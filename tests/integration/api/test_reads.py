@@ -57,6 +57,7 @@ def test_a_list_costs_the_same_statements_for_one_row_and_for_many(api: Api):
         "/api/templates",
         "/api/batches",
         "/api/pauses",
+        "/api/stopped-templates",
     )
     one = {path: count_of(api, path) for path in paths}
     for number in range(1, 21):

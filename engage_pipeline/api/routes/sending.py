@@ -185,7 +185,7 @@ def stopped_templates(caller: Viewer) -> Response:
     "/stopped-templates/resume", response_model=StoppedTemplates, responses=_POSTED, summary="Send with it again"
 )
 def resume_template(caller: AdminPosting, what: TemplateResumed) -> Response:
-    """Send again with a template that is mended at its provider: what waited is due. The answer is what is stopped still."""
+    """Send again with a template that is mended at its provider: what waited is due. Gives what is still stopped."""
 
     def work(session: Session) -> Answer:
         resume_templates(session.connection, session.user_id, template_id=what.template_id, channel=what.channel)

@@ -17,7 +17,7 @@ def run_key(work_id: object, attempt: int) -> str:
 
 
 def end_orphaned_runs(instance: dg.DagsterInstance, *, server_began_at: float | None = None) -> None:
-    """Mark runs as failed that a former code server launched: their processes were its children.
+    """Mark runs as failed that a former code server launched: their processes were begun by it.
 
     When the machine loses its power, Dagster believes in such runs until their `dagster/max_runtime`, and each holds
     one of the few places of the run queue. One whose process lives on after all loses nothing: its lease still holds.

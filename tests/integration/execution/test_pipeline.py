@@ -34,7 +34,7 @@ async def test_the_next_chunk_is_on_its_way_before_this_one_is_recorded(small_ch
 
 
 async def test_no_more_than_four_chunks_are_claimed_and_not_yet_recorded(small_chunks, monkeypatch):
-    small_chunks.sandbox.behave(latency_ms=5)
+    small_chunks.sandbox.behave(latency_ms=200)
     small_chunks.apply(flow_of("email"))
     for _ in range(19):
         small_chunks.contact()

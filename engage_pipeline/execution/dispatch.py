@@ -120,6 +120,7 @@ class _Run:
     recorded_now_count: int = 0
     record_by: float = 0.0
     failure: BaseException | None = None
+    is_over: bool = False
     something_to_do: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def look_up_lost(self) -> None:
@@ -147,6 +148,7 @@ class _Run:
             if self.failure is not None:
                 raise self.failure
         finally:
+            self.is_over = True
             for call in self.calls:
                 call.cancel()
             # A statement under way cannot be cancelled, and it uses a connection.
@@ -182,6 +184,8 @@ class _Run:
         claim = await asyncio.to_thread(
             claim_due, self.for_claims, self.lease, self.channel, self.settings, now=self.clock()
         )
+        if self.is_over:
+            return  # a record has failed meanwhile, and what became of these could not be recorded either
         self.is_more_due = self.is_more_due or claim.row_count > 0
         self.report.skipped += claim.skipped
         self.report.deferred_count += claim.deferred_count

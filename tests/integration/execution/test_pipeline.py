@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import threading
+import time
 
 import pytest
 
@@ -51,6 +53,35 @@ async def test_no_more_than_four_chunks_are_claimed_and_not_yet_recorded(small_c
     await send(small_chunks, lease)
     assert small_chunks.statuses() == ["success"] * 19
     assert 4 < max(seen) <= 8
+
+
+async def test_what_is_claimed_while_a_record_fails_is_not_sent(small_chunks, monkeypatch):
+    small_chunks.apply(flow_of("email"))
+    for _ in range(6):
+        small_chunks.contact()
+    lease = small_chunks.started()
+    claims, failed = [], threading.Event()
+    claim_due = dispatch_module.claim_due
+
+    def second_claim_waits(*arguments, **options):
+        claims.append(1)
+        if len(claims) > 1:
+            failed.wait(10)
+            time.sleep(0.05)
+        return claim_due(*arguments, **options)
+
+    def fails(*_arguments, **_options):
+        failed.set()
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr(dispatch_module, "claim_due", second_claim_waits)
+    monkeypatch.setattr(dispatch_module, "record_answers", fails)
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        await send(small_chunks, lease)
+    await asyncio.sleep(0.1)
+    assert len(claims) == 2
+    assert small_chunks.statuses().count("sending") == 4
+    assert len(small_chunks.effects()) == 2
 
 
 async def test_an_answer_does_not_wait_for_a_slow_one(small_chunks):

@@ -216,7 +216,7 @@ async def test_a_worker_frozen_past_its_lease_writes_and_sends_nothing_when_it_t
 async def test_a_worker_frozen_inside_a_transaction_keeps_its_locks_no_longer_than_its_lease(
     crashing, tmp_path, capsys, moments
 ):
-    crashing.settings = SETTINGS.model_copy(update={"lease_seconds": 1})
+    crashing.settings = SETTINGS.model_copy(update={"lease_seconds": 2})
     counts_file = tmp_path / "counts.json"
     leads(crashing, 3)
     start(task(crashing, counts_file=counts_file)).join(JOIN_SECONDS)

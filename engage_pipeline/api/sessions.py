@@ -16,7 +16,7 @@ from psycopg_pool import ConnectionPool
 
 from engage_pipeline.api.errors import ApiRoleUnreachable, NoSuchTenant
 from engage_pipeline.database.api_role import refuse_unsafe_role, tenant_url
-from engage_pipeline.database.connections import Connection, connect
+from engage_pipeline.database.connections import Connection, connect, session_options
 from engage_pipeline.database.tenants import Tenant, tenant_of_id
 
 _POOL_WAITS_SECONDS = 5
@@ -56,7 +56,7 @@ class TenantDatabase:
         self._url, self._statement_seconds = url, statement_seconds
         # A request looks up some rows among many, most of them in memory: an index is right more often than the
         # server's own setting, made for disks that turn, makes it look.
-        options = f"-c TimeZone=UTC -c statement_timeout={round(statement_seconds * 1000)} -c random_page_cost=1.1"
+        options = f"{session_options()} -c statement_timeout={round(statement_seconds * 1000)} -c random_page_cost=1.1"
         self.pool = ConnectionPool(
             url,
             min_size=1,

@@ -55,6 +55,7 @@ def simulate(
     from engage_pipeline.channels.sandbox.behaviour import Behaviour, load_behaviour
     from engage_pipeline.execution.simulate import arrived_contacts, recent_contacts
     from engage_pipeline.execution.simulate import simulate as forecast_of
+    from engage_pipeline.intake.load import READ_SECONDS
     from engage_pipeline.intake.trial import trial_load
 
     if (file is None) == (recent is None):
@@ -64,7 +65,7 @@ def simulate(
     url = database_url(settings)
     migrate(url)
     now = utc_now()
-    with connect(url) as connection:
+    with connect(url, idle_seconds=READ_SECONDS) as connection:
         owner = _one_tenant(connection, tenant)
         if file is None:
             contacts = recent_contacts(connection, owner, days=recent or 0, now=now)

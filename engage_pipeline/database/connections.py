@@ -42,6 +42,11 @@ def sqlalchemy_url(url: str) -> str:
     return urlunsplit(urlsplit(url)._replace(scheme="postgresql+psycopg"))
 
 
+def session_options(*, idle_seconds: float = IDLE_SECONDS) -> str:
+    """What every session of ours sets, as libpq's `options`."""
+    return f"-c TimeZone=UTC -c idle_in_transaction_session_timeout={round(idle_seconds * 1000)}"
+
+
 @contextmanager
 def connect(url: str, *, application_name: str = "engage", idle_seconds: float = IDLE_SECONDS) -> Iterator[Connection]:
     """A psycopg connection, closed at the end; each `with connection.transaction()` is one commit, UTC throughout.
@@ -49,9 +54,12 @@ def connect(url: str, *, application_name: str = "engage", idle_seconds: float =
     Args:
         idle_seconds: how long a transaction may wait for its next statement before the server ends it.
     """
-    options = f"-c TimeZone=UTC -c idle_in_transaction_session_timeout={round(idle_seconds * 1000)}"
     connection = psycopg.connect(
-        url, autocommit=True, application_name=application_name, options=options, connect_timeout=10
+        url,
+        autocommit=True,
+        application_name=application_name,
+        options=session_options(idle_seconds=idle_seconds),
+        connect_timeout=10,
     )
     try:
         yield connection

@@ -30,8 +30,8 @@ from engage_pipeline.intake.vectors import CleanBatch
 from engage_pipeline.masking import mask_personal
 from engage_pipeline.settings import Settings
 
-# Between two statements a load reads its file, and a workbook is read whole.
-_READ_SECONDS = 600
+READ_SECONDS = 600
+"""How long a load's transaction may wait: between two statements it reads its file, and a workbook is read whole."""
 
 HERE = Path(__file__).parent
 
@@ -96,7 +96,7 @@ def load_upload(
         SuppressionKeyMissing: nobody can tell who was forgotten; nothing was written.
     """
     with (
-        connect(url, application_name="engage intake", idle_seconds=_READ_SECONDS) as connection,
+        connect(url, application_name="engage intake", idle_seconds=READ_SECONDS) as connection,
         connection.transaction(),
     ):
         load = _Load(connection, lease.work_id, path, tenant, settings, now, on_progress)
